@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make          builds build/wireprof
+# make test     unit and property tests, with sanitizers
+# make live     tests against real servers (root)
+# make check    installs what is missing, then test and live
+# make demo     installs what is missing, builds, records a loaded redis-server
+# make lint     clang-tidy, formatting, dependency directions
+# make fuzz     libFuzzer targets, SECONDS_EACH=60
+# make bench    figures of the README
+# make size     longest functions and files, BPF instructions per program
+
+CC      ?= gcc
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool /sbin/bpftool) bpftool)
+PROTOC_C ?= protoc-c
+B       := build
+
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
+CFLAGS  ?= -O2 -g
+ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -I. -I$(B)/gen
+SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g
+LIBS    := -lbpf -ldw -lelf -lz -lprotobuf-c -liberty -lmd
+ARCH    := x86
+
+SRC     := $(wildcard profiler/*.c symbolizer/*.c protocols/*.c out/*.c)
+OBJ     := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/gen/profile.pb-c.o
+# Everything but main(): what tests link, built with sanitizers.
+TEST_LIB_SRC := $(filter-out profiler/main.c,$(SRC))
+TEST_LIB_OBJ := $(TEST_LIB_SRC:%.c=$(B)/san/%.o) $(B)/san/gen/profile.pb-c.o
+UNIT    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/property/*.c))
+FUZZ    := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
+
+GEN     := $(B)/gen/wireprof.skel.h $(B)/gen/profile.pb-c.h $(B)/gen/page.h
+
+all: $(B)/wireprof
+
+$(B)/wireprof: $(OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/obj/%.o: %.c | $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -c -o $@ $<
+$(B)/obj/gen/%.o: $(B)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -I$(B)/gen -MMD -c -o $@ $<
+$(B)/san/%.o: %.c | $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SAN) -MMD -c -o $@ $<
+$(B)/san/gen/%.o: $(B)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) -I$(B)/gen $(SAN) -MMD -c -o $@ $<
+
+# --- what runs in the kernel: no vmlinux.h, so it builds in a container ---
+$(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h)
+	@mkdir -p $(@D)
+	$(CLANG) -target bpf -D__TARGET_ARCH_$(ARCH) -O2 -g -mcpu=v3 -Wall -Wextra -Werror -I. -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
+$(B)/gen/wireprof.skel.h: $(B)/gen/wireprof.bpf.o
+	$(BPFTOOL) gen skeleton $< name wireprof_bpf > $@.tmp && mv $@.tmp $@
+
+$(B)/gen/profile.pb-c.c $(B)/gen/profile.pb-c.h &: out/profile.proto
+	@mkdir -p $(@D)
+	$(PROTOC_C) --proto_path=out --c_out=$(B)/gen $<
+
+# The page, as a C array.
+$(B)/gen/page.h: out/page.html
+	@mkdir -p $(@D)
+	{ echo 'static const unsigned char page_html[] = {'; od -An -v -tx1 $< | sed 's/\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@.tmp && mv $@.tmp $@
+
+# --- tests ---
+$(B)/tests/%: tests/%.c $(TEST_LIB_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SAN) -Itests -MMD -o $@ $< $(TEST_LIB_OBJ) $(LIBS) -lcmocka
+
+test: $(UNIT) $(B)/wireprof
+	@set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
+
+fuzz-build: $(FUZZ)
+$(B)/fuzz/%: tests/fuzz/%.c $(TEST_LIB_SRC) | $(GEN)
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(TEST_LIB_SRC) $(B)/gen/profile.pb-c.c $(LIBS)
+SECONDS_EACH ?= 60
+fuzz: $(FUZZ)
+	@set -e; for f in $(FUZZ); do n=$$(basename $$f); mkdir -p $(B)/corpus/$$n; echo "== $$n"; \
+	 $$f -max_total_time=$(SECONDS_EACH) -timeout=5 -rss_limit_mb=512 -print_final_stats=1 $(B)/corpus/$$n tests/fuzz/corpus/$$n; done
+
+clean:
+	rm -rf $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+.PHONY: all test fuzz fuzz-build clean
+.DELETE_ON_ERROR:

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Redis requests: captured bytes -> query classes, and function names -> what a stack says of them.
+ *
+ * Pure functions: no I/O, no allocation, no globals that change. Captured bytes are usually cut, and
+ * are read out of a live server's memory, so nothing about them is trusted.
+ */
+#ifndef WIREPROF_REDIS_H
+#define WIREPROF_REDIS_H
+
+#include <stdbool.h>
+#include "slice.h"
+
+#define REDIS_OPERATION_BYTES 64   /* "CONFIG|GET", with the NUL */
+#define REDIS_SUMMARY_BYTES   256  /* "GET user:*", with the NUL */
+#define REDIS_TEXT_BYTES      1024 /* "SET user:* ?", with the NUL */
+#define REDIS_BATCH_CLASSES   32   /* distinct classes kept of one batch; the rest: "other" */
+
+/*
+ * One message as the kernel side saw it: `received` bytes so far, in one receive or several.
+ *
+ *	offset 0                        received - last_received          received
+ *	|head, captured when received...|        ...|tail, read when the sample fired...|
+ *
+ * Either window may be empty, and each may hold less than was received (it is cut at the capture limit).
+ */
+struct redis_message {
+	struct slice head;	/* first bytes of the message; empty unless captured on receipt */
+	struct slice tail;	/* first bytes of the last receive, as they are in memory now */
+	uint64_t received;	/* bytes of this message so far, the last receive's included */
+	uint64_t last_received; /* bytes that the last receive returned; == received if it is the only one */
+};
+
+enum redis_verdict {
+	REDIS_COMMANDS,	 /* classes[] holds what is in play in the last receive */
+	REDIS_ENCRYPTED, /* a TLS record */
+	REDIS_STALE,	 /* not a request (any more): the memory was overwritten or trimmed */
+	REDIS_OTHER,	 /* positively another protocol, such as HTTP */
+	REDIS_VERDICTS,
+};
+
+struct redis_class {
+	char operation[REDIS_OPERATION_BYTES]; /* upper case; container commands as "CONFIG|GET" */
+	char summary[REDIS_SUMMARY_BYTES];     /* operation and masked key */
+	char text[REDIS_TEXT_BYTES];	       /* every argument but the masked key is "?" */
+	uint32_t count;			       /* commands of this class in the batch */
+};
+
+struct redis_batch {
+	enum redis_verdict verdict;
+	uint32_t n_classes, n_commands; /* n_commands = sum of counts */
+	bool cut; /* more commands may have been there than the capture shows */
+	struct redis_class classes[REDIS_BATCH_CLASSES];
+};
+
+enum redis_keys { REDIS_KEYS_PREFIX, REDIS_KEYS_NONE };
+
+/*
+ * Classifies the commands that the last receive of `message` brought, wholly or in part.
+ * Fills *out and returns out->verdict. Never fails: what cannot be read is REDIS_STALE.
+ */
+enum redis_verdict redis_classify(const struct redis_message *message, enum redis_keys keys,
+				  struct redis_batch *out);
+
+/*
+ * What the name of a function on the stack says about the request that runs there.
+ */
+enum redis_frame_kind {
+	REDIS_FRAME_PLAIN,	/* says nothing */
+	REDIS_FRAME_COMMAND,	/* implements one command, or one of a few (see operations) */
+	REDIS_FRAME_READ,	/* reads a client's bytes and runs what they ask, on this thread */
+	REDIS_FRAME_DETACHED,	/* runs commands whose bytes another thread, or an earlier turn, read */
+	REDIS_FRAME_REPLY,	/* writes replies of earlier requests */
+	REDIS_FRAME_BACKGROUND, /* serves no request: cron, expiry, persistence, background threads */
+};
+
+struct redis_frame {
+	enum redis_frame_kind kind;
+	/* COMMAND: the operations that this function implements, NULL-terminated; static storage. */
+	const char *const *operations;
+};
+
+/* Function names as in the symbol table: compiler suffixes (".constprop.0", ".part.1") are ignored. */
+void redis_frame(struct slice function, struct redis_frame *out);
+
+#endif
