@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel side and the user side tell each other. Compiled by both.
+ *
+ * kernel -> user, one ring buffer: a struct event_header, then by type
+ *	EVENT_SAMPLE	struct sample_event, then
+ *			u64 kernel[n_kernel], u64 user[n_user]	return addresses, leaf first
+ *			u8 head[head_bytes], u8 tail[tail_bytes]	request bytes
+ *	EVENT_FORK, EVENT_EXEC, EVENT_EXIT	struct process_event
+ *
+ * user -> kernel: which processes (targets), where their objects are mapped (process_maps), and the
+ * objects' unwind rows (tables). Both of the latter are maps of maps whose inner maps are arrays of
+ * 4 KiB chunks: chunk 0 is a directory of where each later chunk begins, so that a look-up is one
+ * binary search in chunk 0 and one in the chunk it names, without a helper call per step.
+ */
+#ifndef WIREPROF_EVENTS_H
+#define WIREPROF_EVENTS_H
+
+#include <linux/types.h>
+#include "unwind_row.h"
+
+#define MAX_TARGETS	  4096	/* processes; beyond: counted in targets_full */
+#define MAX_TABLES	  16384 /* objects with unwind rows, all processes together */
+#define MAX_SOCKETS	  65536 /* connections remembered; a power of two */
+#define SOCKET_WAYS	  4	/* places that one connection can take among them */
+#define MAX_BUFFERS	  65536 /* receive buffers remembered; a power of two */
+#define RING_BYTES	  (8u << 20)
+#define RING_WAKE_BYTES	  (RING_BYTES / 4)
+#define MAX_KERNEL_FRAMES 127
+#define MAX_USER_FRAMES	  1024
+#define HEAD_BYTES	  256  /* copied when received, where the bytes will not wait */
+#define TAIL_BYTES	  4096 /* read when a sample fires */
+#define HEAD_COPY_MIN	  2048 /* a receive of this size is worth the copy */
+#define COMM_BYTES	  16
+
+/* --- inner maps: arrays of chunks --- */
+
+#define CHUNK_BYTES 4096
+
+/* One executable mapping of a process. */
+struct exec_mapping {
+	__u64 start, end; /* [start, end) in the process */
+	__u32 table;	  /* index in tables; NO_TABLE: no rows (yet) */
+	__u32 row_base;	  /* row pc of `start`: row pc = address - start + row_base */
+	__u64 reserved;
+};
+#define NO_TABLE	   0xffffffffu
+#define MAPPINGS_PER_CHUNK (CHUNK_BYTES / sizeof(struct exec_mapping))
+#define MAPPING_CHUNKS	   (CHUNK_BYTES / sizeof(__u64))
+
+struct mapping_directory {	     /* chunk 0 of a process's inner map */
+	__u64 first[MAPPING_CHUNKS]; /* start of the first mapping of chunk i + 1; unused: ~0 */
+};
+struct mapping_chunk {
+	struct exec_mapping mapping[MAPPINGS_PER_CHUNK]; /* sorted; unused ones have start ~0 */
+};
+
+#define ROWS_PER_CHUNK (CHUNK_BYTES / sizeof(struct unwind_row))
+#define ROW_CHUNKS     (CHUNK_BYTES / sizeof(__u32))
+#define MAX_TABLE_ROWS (ROWS_PER_CHUNK * ROW_CHUNKS) /* larger objects take several tables */
+
+struct row_directory {		 /* chunk 0 of a table's inner map */
+	__u32 first[ROW_CHUNKS]; /* pc of the first row of chunk i + 1; unused: ~0 */
+};
+struct row_chunk {
+	struct unwind_row row[ROWS_PER_CHUNK]; /* sorted; unused ones have pc ~0 */
+};
+
+_Static_assert(sizeof(struct exec_mapping) == 32, "shared layout");
+_Static_assert(sizeof(struct mapping_directory) == CHUNK_BYTES, "shared layout");
+_Static_assert(sizeof(struct mapping_chunk) == CHUNK_BYTES, "shared layout");
+_Static_assert(sizeof(struct row_directory) == CHUNK_BYTES, "shared layout");
+_Static_assert(sizeof(struct row_chunk) == CHUNK_BYTES, "shared layout");
+
+struct target {
+	__u32 maps; /* key in process_maps: the process itself, its parent until it has its own; 0: none yet */
+	__u32 reserved;
+};
+
+/* --- events --- */
+
+enum event_type { EVENT_SAMPLE = 1, EVENT_FORK, EVENT_EXEC, EVENT_EXIT };
+
+struct event_header {
+	__u32 type; /* enum event_type */
+	__u32 pid;
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+};
+
+struct process_event {
+	struct event_header h; /* pid: the process that the event is about (the child of a fork) */
+	__u32 parent;	       /* EVENT_FORK */
+	__u32 reserved;
+};
+
+/* Who the thread worked for (DESIGN.md, "Who owns a sample"). */
+#define PHASES(X)                                                                                  \
+	X(NONE, "none")                                                                            \
+	X(EXECUTE, "execute")                                                                      \
+	X(REPLY, "reply")                                                                          \
+	X(RECEIVE, "receive")                                                                      \
+	X(IDLE, "idle")
+
+/* Why the user stack ends where it does. Only END and ZERO are the thread's entry. */
+#define STOPS(X)                                                                                   \
+	X(NONE, "no user stack")                                                                   \
+	X(END, "entry: undefined return address")                                                  \
+	X(ZERO, "entry: return address is zero")                                                   \
+	X(DEPTH, "deeper than the frame limit")                                                    \
+	X(NO_MAPS, "mappings of the process not loaded yet")                                       \
+	X(NO_MAPPING, "address in no executable mapping")                                          \
+	X(NO_TABLE, "object without unwind rows")                                                  \
+	X(NO_ROW, "address that no unwind row covers")                                             \
+	X(UNSUPPORTED, "CFI rule not supported")                                                   \
+	X(READ_FAILED, "stack memory could not be read")                                           \
+	X(BAD_STACK, "stack pointer did not advance")
+
+/* What the kernel side counts; index of the counters map. */
+#define COUNTERS(X)                                                                                \
+	X(SAMPLES, "samples taken of the targets")                                                 \
+	X(SAMPLES_LOST, "samples lost: ring buffer full")                                          \
+	X(EVENTS_LOST, "process events lost: ring buffer full")                                    \
+	X(RECEIVES_BYPASS, "receives outside read-family system calls (io_uring, splice)")         \
+	X(RECEIVES_NO_STATE, "receives not recorded: no memory for the thread's state")            \
+	X(SOCKETS_EVICTED, "connections forgotten: socket table full")                             \
+	X(REQUEST_LOST, "samples whose request was forgotten before they fired")                   \
+	X(REQUEST_UNREADABLE, "samples whose request bytes could not be read")                     \
+	X(TARGETS_FULL, "processes not followed: target table full")
+
+#define X(name, text) PHASE_##name,
+enum phase { PHASES(X) N_PHASES };
+#undef X
+#define X(name, text) STOP_##name,
+enum stop { STOPS(X) N_STOPS };
+#undef X
+#define X(name, text) COUNTER_##name,
+enum counter { COUNTERS(X) N_COUNTERS };
+#undef X
+
+enum sample_flags {
+	SAMPLE_KERNEL_MODE = 1 << 0,
+	REQUEST_KNOWN = 1 << 1,	   /* a request's receive was found: the fields below hold */
+	REQUEST_REUSED = 1 << 2,   /* its buffer took a later receive of another connection */
+	REQUEST_NO_READ = 1 << 3,  /* tail could not be read */
+	REQUEST_BYPASS = 1 << 4,   /* the thread's last receive bypassed the system calls we read */
+	SOCKET_NAMED = 1 << 5,	   /* AF_UNIX: bound to a path, so the server's side */
+};
+
+struct sample_event {
+	struct event_header h;
+	__u32 tid;
+	__u16 n_kernel, n_user;
+	__u8 phase;		 /* enum phase */
+	__u8 stop;		 /* enum stop */
+	__u8 flags;		 /* enum sample_flags */
+	__u8 family;		 /* AF_INET, AF_INET6, AF_UNIX or 0 */
+	__u16 local_port;	 /* host order */
+	__u16 head_bytes;
+	__u32 tail_bytes;
+	__u64 received;	    /* bytes of the message so far */
+	__u64 last_received; /* bytes of the last receive */
+	char thread[COMM_BYTES];
+};
+
+_Static_assert(sizeof(struct event_header) == 16, "shared layout");
+_Static_assert(sizeof(struct process_event) == 24, "shared layout");
+_Static_assert(sizeof(struct sample_event) == 72, "shared layout");
+
+#endif

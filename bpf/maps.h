@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every map: key, value, who writes, who reads, when an entry dies, what happens when it is full. */
+#ifndef WIREPROF_MAPS_H
+#define WIREPROF_MAPS_H
+
+#include "types.h"
+#include <bpf/bpf_helpers.h>
+#include "events.h"
+
+/*
+ * The one way up. Written by every program, read by the user side every DRAIN_MS or when it is a quarter full.
+ * Full: the event is dropped and counted (SAMPLES_LOST, EVENTS_LOST).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, RING_BYTES);
+} ring SEC(".maps");
+
+/* enum counter -> count, per CPU. Written here, read by the user side. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, u32);
+	__type(value, u64);
+	__uint(max_entries, N_COUNTERS);
+} counters SEC(".maps");
+
+/*
+ * Process id -> struct target. Written by the user side, and here when a target forks; an entry dies when
+ * its process does. Full: the process is not followed (TARGETS_FULL).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, u32);
+	__type(value, struct target);
+	__uint(max_entries, MAX_TARGETS);
+} targets SEC(".maps");
+
+struct chunks {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__uint(value_size, CHUNK_BYTES);
+};
+
+/*
+ * Process id -> its executable mappings, as chunks. Written whole by the user side (a changed process gets a new
+ * inner map), read by the unwinder; dies with the process. Full: stacks stop with NO_MAPS.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(max_entries, MAX_TARGETS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__array(values, struct chunks);
+} process_maps SEC(".maps");
+
+/*
+ * Table index -> an object's unwind rows, as chunks. Written by the user side before any mapping names the index,
+ * read by the unwinder; dies when the last process that maps the object goes. Full: NO_TABLE.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MAX_TABLES);
+	__type(key, u32);
+	__array(values, struct chunks);
+} tables SEC(".maps");
+
+/*
+ * What a connection's last message is: pointers, not bytes. Set-associative by the socket's address: a
+ * connection lives in one of SOCKET_WAYS neighbouring places. Written by the receive hook, read when a
+ * sample fires. An entry dies at end of stream, or is evicted when its set is full (SOCKETS_EVICTED).
+ */
+enum {
+	SLOT_PIECES = 1 << 0, /* messages of this connection come in pieces: keep a copy of the head */
+	SLOT_MORE = 1 << 1,   /* AF_UNIX: bytes were left in the queue by the last receive */
+};
+struct socket_slot {
+	u64 sock;	/* kernel address, as a name only */
+	u64 buffer;	/* user address of the last receive */
+	u64 received;	/* bytes of the message so far */
+	u32 last;	/* bytes of the last receive */
+	u32 tgid;	/* who received */
+	u32 write_seq;	/* TCP: bytes queued for sending when the last receive happened */
+	u16 head_bytes; /* in heads[same index] */
+	u16 flags;
+	u64 reserved[3];
+};
+_Static_assert(sizeof(struct socket_slot) == 64, "one cache line");
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, u32);
+	__type(value, struct socket_slot);
+	__uint(max_entries, MAX_SOCKETS);
+} sockets SEC(".maps");
+
+/* First bytes of a connection's message, where they were copied. Lives and dies with its socket slot. */
+struct head_copy {
+	u8 bytes[HEAD_BYTES];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, u32);
+	__type(value, struct head_copy);
+	__uint(max_entries, MAX_SOCKETS);
+} heads SEC(".maps");
+
+/*
+ * Receive buffer -> the connection that received into it last, so that a request in a buffer that several
+ * connections share is known to be overwritten. Direct-mapped by address: a collision forgets the older
+ * one, and then only the bytes themselves can tell. Written by the receive hook, read when a sample fires.
+ */
+struct buffer_owner {
+	u64 buffer, sock;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, u32);
+	__type(value, struct buffer_owner);
+	__uint(max_entries, MAX_BUFFERS);
+} buffers SEC(".maps");
+
+/*
+ * Thread -> the connection it serves. Written by the receive hook, read when a sample fires; dies with the
+ * thread. Out of memory: RECEIVES_NO_STATE.
+ */
+struct thread_state {
+	u64 sock; /* 0: none */
+	u32 slot; /* index in sockets */
+	u32 bypass; /* the last receive came by io_uring or splice */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread_state);
+} threads SEC(".maps");
+
+/* Where a sample is put together before it is sent: one a CPU, used by the sampler alone. */
+#define MAX_FRAMES (MAX_KERNEL_FRAMES + MAX_USER_FRAMES + 1)
+struct scratch {
+	struct sample_event event;
+	u8 data[MAX_FRAMES * 8 + HEAD_BYTES + TAIL_BYTES];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, u32);
+	__type(value, struct scratch);
+	__uint(max_entries, 1);
+} scratch SEC(".maps");
+
+static __always_inline void count(enum counter which)
+{
+	u32 key = which;
+	u64 *n = bpf_map_lookup_elem(&counters, &key);
+
+	if (n)
+		(*n)++;
+}
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whom a sample belongs to, resolved when it fires (DESIGN.md, "Who owns a sample"):
+ *
+ *	sending on a socket		its last message		reply
+ *	receiving from a socket		that socket, no message yet	receive
+ *	waiting for events		nobody				idle
+ *	anything else			the thread's current socket	execute, or none without one
+ */
+#ifndef WIREPROF_OWNER_H
+#define WIREPROF_OWNER_H
+
+#include "receive.h"
+
+enum syscall_family { FAMILY_OTHER, FAMILY_SEND, FAMILY_RECEIVE, FAMILY_WAIT, FAMILY_FUTEX };
+
+static __always_inline enum syscall_family syscall_family(s64 nr)
+{
+	switch (nr) {
+	case SYS_WRITE:
+	case SYS_WRITEV:
+	case SYS_SENDTO:
+	case SYS_SENDMSG:
+	case SYS_SENDMMSG:
+	case SYS_SENDFILE:
+		return FAMILY_SEND;
+	case SYS_READ:
+	case SYS_READV:
+	case SYS_RECVFROM:
+	case SYS_RECVMSG:
+		return FAMILY_RECEIVE;
+	case SYS_EPOLL_WAIT:
+	case SYS_EPOLL_PWAIT:
+	case SYS_EPOLL_PWAIT2:
+	case SYS_POLL:
+	case SYS_PPOLL:
+	case SYS_SELECT:
+	case SYS_PSELECT6:
+	case SYS_ACCEPT:
+	case SYS_ACCEPT4:
+	case SYS_NANOSLEEP:
+	case SYS_CLOCK_NANOSLEEP:
+	case SYS_IO_URING_ENTER:
+		return FAMILY_WAIT;
+	case SYS_FUTEX:
+		return FAMILY_FUTEX;
+	}
+	return FAMILY_OTHER;
+}
+
+/* The socket behind a descriptor of the task, or NULL. */
+static __always_inline struct sock *socket_of(struct task_struct *task, u64 fd)
+{
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct file **table = BPF_CORE_READ(fdt, fd);
+	struct file *file = NULL;
+	struct socket *socket;
+
+	if (!fdt || fd >= BPF_CORE_READ(fdt, max_fds))
+		return NULL;
+	if (bpf_probe_read_kernel(&file, sizeof(file), table + fd) || !file)
+		return NULL;
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	return socket ? BPF_CORE_READ(socket, sk) : NULL;
+}
+
+static __always_inline void describe_socket(struct sample_event *e, struct sock *sk)
+{
+	struct unix_sock *u = (struct unix_sock *)sk;
+
+	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	e->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	if (e->family == AF_UNIX) {
+		e->local_port = 0;
+		if (BPF_CORE_READ(u, addr))
+			e->flags |= SOCKET_NAMED;
+	}
+}
+
+/* Fills in what is known of the message; the bytes follow in owner_bytes(). */
+static __always_inline struct socket_slot *describe_request(struct sample_event *e, u64 sock,
+							    u32 *index)
+{
+	struct socket_slot *slot = slot_find(sock, index);
+	struct buffer_owner *owner;
+	u32 i;
+
+	if (!slot || slot->tgid != e->h.pid || !slot->received)
+		return NULL;
+	e->flags |= REQUEST_KNOWN;
+	e->received = slot->received;
+	e->last_received = slot->last;
+	i = buffer_index(slot->buffer);
+	owner = bpf_map_lookup_elem(&buffers, &i);
+	if (owner && owner->buffer == slot->buffer && owner->sock != sock)
+		e->flags |= REQUEST_REUSED;
+	return slot;
+}
+
+/*
+ * Decides phase and owner. Returns the slot whose bytes belong to the sample, or NULL.
+ */
+static __always_inline struct socket_slot *owner_resolve(struct sample_event *e,
+							 struct task_struct *task,
+							 const struct syscall_regs *call, u32 *index)
+{
+	struct thread_state *thread = bpf_task_storage_get(&threads, task, 0, 0);
+	enum syscall_family family = syscall_family(call->nr);
+	struct socket_slot *slot;
+	struct sock *sk;
+
+	if (thread && thread->bypass)
+		e->flags |= REQUEST_BYPASS;
+	if (family == FAMILY_SEND || family == FAMILY_RECEIVE) {
+		sk = socket_of(task, call->arg0);
+		if (sk) {
+			describe_socket(e, sk);
+			e->phase = family == FAMILY_SEND ? PHASE_REPLY : PHASE_RECEIVE;
+			if (family == FAMILY_RECEIVE)
+				return NULL;
+			return describe_request(e, (u64)sk, index);
+		}
+	}
+	if (family == FAMILY_WAIT ||
+	    (family == FAMILY_FUTEX && (!thread || !thread->sock))) {
+		e->phase = PHASE_IDLE;
+		return NULL;
+	}
+	if (!thread || !thread->sock)
+		return NULL;
+	e->phase = PHASE_EXECUTE;
+	describe_socket(e, (struct sock *)thread->sock);
+	slot = describe_request(e, thread->sock, index);
+	if (!slot)
+		count(COUNTER_REQUEST_LOST);
+	return slot;
+}
+
+#endif

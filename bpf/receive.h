@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The hot path: what happens on every receive of a target. It stores where the bytes are, not the bytes.
+ *
+ * One message may take several receives. A receive continues the connection's message when
+ *	- nothing was queued for sending since the receive before (TCP: write_seq stands still), or
+ *	- the receive before left bytes in the queue (AF_UNIX, which has no write_seq), or
+ *	- it lands right behind the receive before, in memory.
+ * A server that trims what it parsed (Redis) has lost the head of such a message by the time a sample
+ * fires, so the head is copied when the receive is large (then the copy is noise beside it), and on
+ * connections that were seen to send in pieces.
+ */
+#ifndef WIREPROF_RECEIVE_H
+#define WIREPROF_RECEIVE_H
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "arch_x86_64.h"
+#include "maps.h"
+
+/* A receive, as both hooks see it. */
+struct receive {
+	u64 sock; /* kernel address, as a name only */
+	u64 buffer;
+	s32 bytes; /* return value */
+	u32 write_seq;
+	u32 queued; /* packets left in the queue; AF_UNIX only */
+	u32 tgid;
+	u16 family;
+};
+
+static __always_inline u32 socket_set(u64 sock)
+{
+	/* Fibonacci hashing: socket addresses differ in the middle bits. */
+	return (sock * 0x9e3779b97f4a7c15ull >> 40) & (MAX_SOCKETS - 1) & ~(SOCKET_WAYS - 1);
+}
+
+static __always_inline u32 buffer_index(u64 buffer)
+{
+	return (buffer * 0x9e3779b97f4a7c15ull >> 40) & (MAX_BUFFERS - 1);
+}
+
+/* The connection's slot, or NULL. *index is its place. */
+static __always_inline struct socket_slot *slot_find(u64 sock, u32 *index)
+{
+	u32 set = socket_set(sock);
+
+	for (u32 way = 0; way < SOCKET_WAYS; way++) {
+		u32 i = set + way;
+		struct socket_slot *slot = bpf_map_lookup_elem(&sockets, &i);
+
+		if (slot && slot->sock == sock) {
+			*index = i;
+			return slot;
+		}
+	}
+	return NULL;
+}
+
+/* The connection's slot, made if it has none: an empty place, else the set's first (its owner is evicted). */
+static __always_inline struct socket_slot *slot_claim(u64 sock, u32 *index)
+{
+	struct socket_slot *slot = slot_find(sock, index);
+	u32 set = socket_set(sock);
+
+	if (slot)
+		return slot;
+	for (u32 way = 0; way < SOCKET_WAYS; way++) {
+		u32 i = set + way;
+
+		slot = bpf_map_lookup_elem(&sockets, &i);
+		if (slot && !slot->sock) {
+			*index = i;
+			break;
+		}
+		slot = NULL;
+	}
+	if (!slot) {
+		*index = set;
+		slot = bpf_map_lookup_elem(&sockets, index);
+		if (!slot)
+			return NULL;
+		count(COUNTER_SOCKETS_EVICTED);
+	}
+	__builtin_memset(slot, 0, sizeof(*slot));
+	slot->sock = sock;
+	return slot;
+}
+
+static __always_inline bool continues(const struct socket_slot *slot, const struct receive *r)
+{
+	if (!slot->received || slot->tgid != r->tgid)
+		return false;
+	if (r->buffer == slot->buffer + slot->last)
+		return true;
+	return r->family == AF_UNIX ? slot->flags & SLOT_MORE : slot->write_seq == r->write_seq;
+}
+
+static __always_inline void slot_update(struct socket_slot *slot, u32 index,
+					const struct receive *r)
+{
+	if (continues(slot, r)) {
+		slot->flags |= SLOT_PIECES;
+		slot->received += r->bytes;
+	} else {
+		slot->received = r->bytes;
+		slot->head_bytes = 0;
+		if (r->bytes >= HEAD_COPY_MIN || slot->flags & SLOT_PIECES) {
+			struct head_copy *head = bpf_map_lookup_elem(&heads, &index);
+			u32 n = r->bytes;
+
+			if (n > HEAD_BYTES)
+				n = HEAD_BYTES;
+			barrier_var(n); /* or clang proves the bound away where the verifier cannot */
+			if (head && n <= HEAD_BYTES && !bpf_probe_read_user(head->bytes, n, (void *)r->buffer))
+				slot->head_bytes = n;
+		}
+	}
+	slot->buffer = r->buffer;
+	slot->last = r->bytes;
+	slot->tgid = r->tgid;
+	slot->write_seq = r->write_seq;
+	if (r->family == AF_UNIX)
+		slot->flags = (slot->flags & ~SLOT_MORE) | (r->queued ? SLOT_MORE : 0);
+}
+
+static __always_inline void buffer_claim(u64 buffer, u64 sock)
+{
+	u32 i = buffer_index(buffer);
+	struct buffer_owner *owner = bpf_map_lookup_elem(&buffers, &i);
+
+	if (owner) {
+		owner->buffer = buffer;
+		owner->sock = sock;
+	}
+}
+
+/* A receive that brings nothing ends the thread's request; end of stream also ends the connection. */
+static __always_inline void receive_nothing(struct thread_state *thread, const struct receive *r)
+{
+	struct socket_slot *slot;
+	u32 index;
+
+	thread->sock = 0;
+	thread->bypass = 0;
+	if (r->bytes == -ERRNO_EAGAIN)
+		return;
+	slot = slot_find(r->sock, &index);
+	if (slot)
+		slot->sock = 0;
+}
+
+static __always_inline void receive_bytes(struct thread_state *thread, const struct receive *r)
+{
+	struct socket_slot *slot;
+	u32 index;
+
+	slot = slot_claim(r->sock, &index);
+	if (!slot)
+		return;
+	slot_update(slot, index, r);
+	buffer_claim(r->buffer, r->sock);
+	thread->slot = index;
+	thread->sock = r->sock;
+	thread->bypass = 0;
+}
+
+static __always_inline bool receive_wanted(u16 family, u16 type)
+{
+	return type == SOCK_STREAM && (family == AF_INET || family == AF_INET6 || family == AF_UNIX);
+}
+
+/*
+ * Where a receive puts its first byte: the buffer argument, or the first element of the vector that
+ * the argument leads to. Returns 0 where this is no read-family system call.
+ */
+static __always_inline u64 receive_buffer(s64 nr, u64 arg1)
+{
+	u64 base = 0, vector = arg1;
+
+	switch (nr) {
+	case SYS_READ:
+	case SYS_RECVFROM:
+		return arg1;
+	case SYS_RECVMSG:
+		/* struct msghdr: name, namelen, then the vector */
+		if (bpf_probe_read_user(&vector, sizeof(vector), (void *)(arg1 + 16)))
+			return 0;
+		/* fallthrough */
+	case SYS_READV:
+		if (bpf_probe_read_user(&base, sizeof(base), (void *)vector))
+			return 0;
+		return base;
+	}
+	return 0;
+}
+
+/* The state of a target's thread; NULL where the thread is no target. */
+static __always_inline struct thread_state *thread_state(struct task_struct *task)
+{
+	struct thread_state *thread = bpf_task_storage_get(&threads, task, 0, 0);
+	u32 tgid;
+
+	if (thread)
+		return thread;
+	tgid = task->tgid;
+	if (!bpf_map_lookup_elem(&targets, &tgid))
+		return NULL;
+	thread = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!thread)
+		count(COUNTER_RECEIVES_NO_STATE);
+	return thread;
+}
+
+static __always_inline void receive(struct thread_state *thread, struct sock *sk,
+				    struct receive *r)
+{
+	/* The verifier forbids arithmetic on a pointer; through memory it becomes a number. */
+	*(volatile u64 *)&thread->sock = (u64)sk;
+	r->sock = *(volatile u64 *)&thread->sock;
+	if (r->bytes <= 0) {
+		receive_nothing(thread, r);
+	} else if (r->buffer) {
+		receive_bytes(thread, r);
+	} else {
+		thread->sock = 0;
+		thread->bypass = 1;
+		count(COUNTER_RECEIVES_BYPASS);
+	}
+}
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel's types, only the fields that we read. Offsets are relocated at load from the running
+ * kernel's BTF (CO-RE), so this builds without it. Sizes of integers must match the kernel's.
+ */
+#ifndef WIREPROF_TYPES_H
+#define WIREPROF_TYPES_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s32 s32;
+typedef __s64 s64;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct inode {
+	u16 i_mode;
+};
+
+struct file {
+	struct inode *f_inode;
+	void *private_data;
+};
+
+struct fdtable {
+	u32 max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+};
+
+struct task_struct {
+	int pid;
+	int tgid;
+	struct files_struct *files;
+	struct signal_struct *signal;
+};
+
+struct sock_common {
+	u16 skc_dport;
+	u16 skc_num;
+	u16 skc_family;
+};
+
+struct sk_buff_head {
+	u32 qlen;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue;
+	u16 sk_type;
+};
+
+struct tcp_sock {
+	u32 write_seq;
+};
+
+struct unix_address;
+
+struct unix_sock {
+	struct unix_address *addr;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+#pragma clang attribute pop
+
+#define S_IFMT	     0170000
+#define S_IFSOCK     0140000
+#define SOCK_STREAM  1
+#define AF_UNIX	     1
+#define AF_INET	     2
+#define AF_INET6     10
+#define MSG_PEEK     2
+#define ERRNO_EAGAIN 11
+
+#endif

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The programs: one sampler, one receive hook (of two, the user side loads the one this kernel has), and
+ * three that follow processes.
+ */
+#include "types.h"
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <linux/bpf_perf_event.h>
+#include "receive.h"
+#include "owner.h"
+#include "unwind.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile bool follow_forks = true;
+
+/* ---- the sampler ---- */
+
+/* Appends the message's bytes at data[at]; returns where they end. */
+static __always_inline u32 copy_request(struct scratch *s, const struct socket_slot *slot, u32 index,
+					u32 at)
+{
+	struct sample_event *e = &s->event;
+	struct head_copy *head;
+	u32 n = slot->head_bytes;
+
+	head = bpf_map_lookup_elem(&heads, &index);
+	if (head && n <= HEAD_BYTES && at <= MAX_FRAMES * 8 &&
+	    !bpf_probe_read_kernel(&s->data[at], n, head->bytes)) {
+		e->head_bytes = n;
+		at += n;
+	}
+	n = slot->last < TAIL_BYTES ? slot->last : TAIL_BYTES;
+	if (at > MAX_FRAMES * 8 + HEAD_BYTES)
+		return at;
+	if (bpf_probe_read_user(&s->data[at], n, (void *)slot->buffer)) {
+		e->flags |= REQUEST_NO_READ;
+		count(COUNTER_REQUEST_UNREADABLE);
+		return at;
+	}
+	e->tail_bytes = n;
+	return at + n;
+}
+
+static __always_inline void start_regs(struct bpf_perf_event_data *ctx, struct task_struct *task,
+				       struct sample_event *e, struct frame_regs *regs,
+				       struct syscall_regs *call)
+{
+	struct pt_regs___kernel *user;
+
+	call->nr = -1;
+	if ((ctx->regs.cs & 3) == 3) {
+		regs->pc = ctx->regs.rip;
+		regs->sp = ctx->regs.rsp;
+		regs->bp = ctx->regs.rbp;
+		return;
+	}
+	e->flags |= SAMPLE_KERNEL_MODE;
+	user = (void *)bpf_task_pt_regs(task);
+	regs->pc = BPF_CORE_READ(user, ip);
+	regs->sp = BPF_CORE_READ(user, sp);
+	regs->bp = BPF_CORE_READ(user, bp);
+	call->nr = (s64)BPF_CORE_READ(user, orig_ax);
+	call->arg0 = BPF_CORE_READ(user, di);
+}
+
+SEC("perf_event")
+int sample(struct bpf_perf_event_data *ctx)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tgid = id >> 32, zero = 0, index = 0, at;
+	struct socket_slot *slot;
+	struct syscall_regs call;
+	struct task_struct *task;
+	struct unwind u = {};
+	struct sample_event *e;
+	struct target *target;
+	struct scratch *s;
+	long n;
+
+	target = bpf_map_lookup_elem(&targets, &tgid);
+	if (!target)
+		return 0;
+	s = bpf_map_lookup_elem(&scratch, &zero);
+	if (!s)
+		return 0;
+	count(COUNTER_SAMPLES);
+	e = &s->event;
+	__builtin_memset(e, 0, sizeof(*e));
+	e->h.type = EVENT_SAMPLE;
+	e->h.pid = tgid;
+	e->h.time_ns = bpf_ktime_get_ns();
+	e->tid = (u32)id;
+	bpf_get_current_comm(e->thread, sizeof(e->thread));
+
+	task = bpf_get_current_task_btf();
+	start_regs(ctx, task, e, &u.regs, &call);
+	if (e->flags & SAMPLE_KERNEL_MODE) {
+		n = bpf_get_stack(ctx, s->data, MAX_KERNEL_FRAMES * 8, 0);
+		if (n > 0)
+			e->n_kernel = (u32)n / 8;
+	}
+	slot = owner_resolve(e, task, &call, &index);
+
+	u.maps = target->maps;
+	u.first = e->n_kernel;
+	unwind_user(&u);
+	e->n_user = u.n;
+	e->stop = u.stop;
+
+	at = (u.first + u.n) * 8;
+	if (slot)
+		at = copy_request(s, slot, index, at);
+	if (at > sizeof(s->data))
+		return 0;
+	n = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
+	if (bpf_ringbuf_output(&ring, s, sizeof(*e) + at,
+			       n > RING_WAKE_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
+		count(COUNTER_SAMPLES_LOST);
+	return 0;
+}
+
+/* ---- the receive hook ---- */
+
+/* Linux 6.3 and later: fires behind every receive on a socket. */
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(receive_tracepoint, struct sock *sk, int ret, int flags)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *thread = thread_state(task);
+	struct receive r = {.bytes = ret};
+	struct pt_regs___kernel *regs;
+
+	if (!thread || flags & MSG_PEEK)
+		return 0;
+	r.family = sk->__sk_common.skc_family;
+	if (!receive_wanted(r.family, sk->sk_type))
+		return 0;
+	regs = (void *)bpf_task_pt_regs(task);
+	r.tgid = task->tgid;
+	r.buffer = receive_buffer(regs->orig_ax, regs->si);
+	if (r.family == AF_UNIX) {
+		r.queued = sk->sk_receive_queue.qlen;
+	} else {
+		struct tcp_sock *tcp = (void *)bpf_skc_to_tcp_sock(sk);
+
+		if (tcp)
+			r.write_seq = tcp->write_seq;
+	}
+	receive(thread, sk, &r);
+	return 0;
+}
+
+/* Older kernels: every system call of the machine passes here, so leave early. */
+SEC("raw_tp/sys_exit")
+int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs___kernel *regs = (void *)ctx->args[0];
+	struct receive r = {.bytes = (s32)ctx->args[1]};
+	s64 nr = (s64)BPF_CORE_READ(regs, orig_ax);
+	struct thread_state *thread;
+	struct task_struct *task;
+	struct sock *sk;
+
+	if (syscall_family(nr) != FAMILY_RECEIVE)
+		return 0;
+	task = bpf_get_current_task_btf();
+	thread = thread_state(task);
+	if (!thread)
+		return 0;
+	if (nr == SYS_RECVFROM && BPF_CORE_READ(regs, r10) & MSG_PEEK)
+		return 0;
+	if (nr == SYS_RECVMSG && BPF_CORE_READ(regs, dx) & MSG_PEEK)
+		return 0;
+	sk = socket_of(task, BPF_CORE_READ(regs, di));
+	if (!sk)
+		return 0;
+	r.family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (!receive_wanted(r.family, BPF_CORE_READ(sk, sk_type)))
+		return 0;
+	r.tgid = task->tgid;
+	r.buffer = receive_buffer(nr, BPF_CORE_READ(regs, si));
+	if (r.family == AF_UNIX)
+		r.queued = BPF_CORE_READ(sk, sk_receive_queue.qlen);
+	else
+		r.write_seq = BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
+	receive(thread, sk, &r);
+	return 0;
+}
+
+/* ---- processes come and go ---- */
+
+static __always_inline void send_process_event(u32 type, u32 pid, u32 parent)
+{
+	struct process_event e = {
+		.h = {.type = type, .pid = pid, .time_ns = bpf_ktime_get_ns()},
+		.parent = parent,
+	};
+
+	if (bpf_ringbuf_output(&ring, &e, sizeof(e), BPF_RB_FORCE_WAKEUP))
+		count(COUNTER_EVENTS_LOST);
+}
+
+/* A target's child is a target from its first instruction on, with its parent's mappings until it has its own. */
+SEC("raw_tp/sched_process_fork")
+int process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
+	u32 parent_tgid = BPF_CORE_READ(parent, tgid), child_tgid = BPF_CORE_READ(child, tgid);
+	struct target *target, copy;
+
+	if (parent_tgid == child_tgid || !follow_forks)
+		return 0;
+	target = bpf_map_lookup_elem(&targets, &parent_tgid);
+	if (!target)
+		return 0;
+	copy = *target;
+	if (bpf_map_update_elem(&targets, &child_tgid, &copy, BPF_ANY)) {
+		count(COUNTER_TARGETS_FULL);
+		return 0;
+	}
+	send_process_event(EVENT_FORK, child_tgid, parent_tgid);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exec")
+int process_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u32 tgid = task->tgid;
+	struct target *target = bpf_map_lookup_elem(&targets, &tgid);
+	struct thread_state *thread;
+
+	if (!target)
+		return 0;
+	/* Neither the parent's mappings nor a request survive. */
+	target->maps = 0;
+	thread = bpf_task_storage_get(&threads, task, 0, 0);
+	if (thread)
+		thread->sock = 0;
+	send_process_event(EVENT_EXEC, tgid, 0);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int process_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u32 tgid = task->tgid;
+
+	if (!bpf_map_lookup_elem(&targets, &tgid))
+		return 0;
+	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+		return 0; /* other threads go on */
+	bpf_map_delete_elem(&targets, &tgid);
+	send_process_event(EVENT_EXIT, tgid, 0);
+	return 0;
+}
