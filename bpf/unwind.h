@@ -26,7 +26,7 @@ struct unwind {
  * Always zero, but the verifier does not know: a search that starts here is one state a step to it,
  * where a constant would make it follow every path of the search.
  */
-volatile u32 opaque_zero;
+volatile unsigned int opaque_zero;
 
 /* Finds the mapping of an address in the process. Returns a stop reason, or STOP_NONE if found. */
 static __always_inline u32 find_mapping(struct unwind *u, u64 pc)

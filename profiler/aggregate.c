@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See aggregate.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "../symbolizer/demangle.h"
+#include "aggregate.h"
+
+#define MAX_STRINGS   (1u << 22)
+#define MAX_LOCATIONS (1u << 22)
+#define MAX_STACKS    (1u << 21)
+#define MAX_LABELSETS (1u << 20)
+#define MAX_SAMPLES   (1u << 22)
+#define NAME_BYTES    4096
+
+/* Eight-byte fields only: keys are compared as bytes. */
+struct location_key {
+	uint64_t object, vaddr;
+};
+struct sample_key {
+	uint32_t stack, labelset;
+};
+
+void aggregate_init(struct aggregate *a, struct processes *processes)
+{
+	*a = (struct aggregate){.processes = processes};
+	intern_init(&a->strings, MAX_STRINGS);
+	intern_init(&a->location_keys, MAX_LOCATIONS);
+	intern_init(&a->stacks, MAX_STACKS);
+	intern_init(&a->labelsets, MAX_LABELSETS);
+	intern_init(&a->samples, MAX_SAMPLES);
+	aggregate_string(a, ""); /* string 0, as pprof has it */
+}
+
+void aggregate_fini(struct aggregate *a)
+{
+	intern_fini(&a->strings);
+	intern_fini(&a->location_keys);
+	intern_fini(&a->stacks);
+	intern_fini(&a->labelsets);
+	intern_fini(&a->samples);
+	free(a->locations);
+	free(a->stack_infos);
+	free(a->weights);
+}
+
+/* Length of the valid UTF-8 sequence at p (RFC 3629), or 0. The text is NUL-terminated. */
+static size_t utf8_length(const unsigned char *p)
+{
+	uint32_t c = *p, least;
+	size_t n;
+
+	if (c < 0x80)
+		return 1;
+	if (c >= 0xc2 && c < 0xe0)
+		n = 2, c &= 0x1f, least = 0x80;
+	else if (c >= 0xe0 && c < 0xf0)
+		n = 3, c &= 0x0f, least = 0x800;
+	else if (c >= 0xf0 && c < 0xf5)
+		n = 4, c &= 0x07, least = 0x10000;
+	else
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	return c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n;
+}
+
+uint32_t aggregate_string(struct aggregate *a, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	char clean[NAME_BYTES];
+	size_t used = 0, n;
+
+	for (; *p && used + 4 < sizeof(clean); p += n ? n : 1) {
+		n = utf8_length(p);
+		if (n)
+			memcpy(clean + used, p, n);
+		else
+			clean[used] = '?';
+		used += n ? n : 1;
+	}
+	return intern(&a->strings, clean, used);
+}
+
+static const char *const mark_names[] = {
+	[MARK_TRUNCATED] = "[truncated]",
+	[MARK_USER] = "[user]",
+};
+
+static void name_kernel(struct aggregate *a, struct location *l)
+{
+	struct kernel_symbol symbol;
+	char name[NAME_BYTES];
+
+	l->symbolized = kallsyms_find(a->kallsyms, l->vaddr, &symbol);
+	if (l->symbolized && *symbol.module)
+		snprintf(name, sizeof(name), "%s [%s]", symbol.name, symbol.module);
+	else if (l->symbolized)
+		snprintf(name, sizeof(name), "%s", symbol.name);
+	else
+		snprintf(name, sizeof(name), "[kernel]+0x%lx", l->vaddr);
+	l->name = aggregate_string(a, name);
+	l->system_name = l->symbolized ? aggregate_string(a, symbol.name) : l->name;
+}
+
+static void name_user(struct aggregate *a, struct location *l)
+{
+	const struct object *object = &a->processes->objects.list[l->object];
+	struct elf_symbol symbol;
+	char name[NAME_BYTES];
+
+	l->symbolized = object->elf && elf_object_symbol(object->elf, l->vaddr, &symbol);
+	if (!l->symbolized) {
+		snprintf(name, sizeof(name), "%s+0x%lx", object->name, l->vaddr);
+		l->name = l->system_name = aggregate_string(a, name);
+		return;
+	}
+	l->system_name = l->name = aggregate_string(a, symbol.name);
+	if (demangle(symbol.name, name, sizeof(name)))
+		l->name = aggregate_string(a, name);
+	redis_frame((struct slice){(const uint8_t *)symbol.name, strlen(symbol.name)}, &l->frame);
+}
+
+static uint32_t location(struct aggregate *a, uint32_t object, uint64_t vaddr)
+{
+	struct location_key key = {.object = object, .vaddr = vaddr};
+	uint32_t known = a->location_keys.n, id;
+	struct location *l;
+
+	if (array_reserve((void **)&a->locations, &a->locations_capacity, known, sizeof(*l)))
+		return INTERN_NONE;
+	id = intern(&a->location_keys, &key, sizeof(key));
+	if (id == INTERN_NONE || id < known)
+		return id;
+	l = &a->locations[id];
+	*l = (struct location){.object = object, .vaddr = vaddr};
+	if (object == OBJECT_MARK)
+		l->name = l->system_name = aggregate_string(a, mark_names[vaddr]);
+	else if (object == OBJECT_KERNEL)
+		name_kernel(a, l);
+	else
+		name_user(a, l);
+	return id;
+}
+
+uint32_t aggregate_mark(struct aggregate *a, enum mark mark)
+{
+	return location(a, OBJECT_MARK, mark);
+}
+
+/* A return address names the instruction behind the call: step back into it. */
+static uint64_t call_site(uint64_t address, bool leaf)
+{
+	return leaf || !address ? address : address - 1;
+}
+
+static uint32_t user_location(struct aggregate *a, const struct process *process, uint64_t address)
+{
+	const struct user_mapping *m = process_mapping(process, address);
+	struct mapping_line anonymous = {.path = ""};
+	int index;
+
+	if (m)
+		return location(a, m->object, m->vaddr + (address - m->start));
+	index = objects_find(&a->processes->objects, process->pid, &anonymous);
+	return index < 0 ? INTERN_NONE : location(a, index, address);
+}
+
+static bool reached_entry(const struct sample_event *e)
+{
+	return e->stop == STOP_END || e->stop == STOP_ZERO;
+}
+
+static void find_evidence(struct aggregate *a, const uint32_t *frames, size_t n, bool complete,
+			  struct evidence *out)
+{
+	*out = (struct evidence){.complete = complete};
+	for (size_t i = n; i-- > 0;) {
+		const struct redis_frame *f = &a->locations[frames[i]].frame;
+
+		if (f->kind == REDIS_FRAME_COMMAND && !out->operations)
+			out->operations = f->operations;
+		else if (f->kind != REDIS_FRAME_PLAIN && f->kind != REDIS_FRAME_COMMAND &&
+			 out->context == REDIS_FRAME_PLAIN && !out->operations)
+			out->context = f->kind;
+	}
+}
+
+uint32_t aggregate_stack(struct aggregate *a, const struct process *process, const struct sample *s)
+{
+	const struct sample_event *e = s->event;
+	uint32_t known = a->stacks.n, n = 0, id;
+
+	for (uint32_t i = 0; i < e->n_kernel; i++)
+		a->frames[n++] = location(a, OBJECT_KERNEL, call_site(s->kernel[i], i == 0));
+	for (uint32_t i = 0; i < e->n_user; i++)
+		a->frames[n++] = user_location(a, process, call_site(s->user[i], i == 0));
+	if (!reached_entry(e))
+		a->frames[n++] = aggregate_mark(a, MARK_TRUNCATED);
+	for (uint32_t i = 0; i < n; i++)
+		if (a->frames[i] == INTERN_NONE)
+			return INTERN_NONE;
+	if (array_reserve((void **)&a->stack_infos, &a->stack_infos_capacity, known,
+			  sizeof(*a->stack_infos)))
+		return INTERN_NONE;
+	id = intern(&a->stacks, a->frames, n * sizeof(*a->frames));
+	if (id == INTERN_NONE || id < known)
+		return id;
+	find_evidence(a, a->frames, n, reached_entry(e), &a->stack_infos[id].evidence);
+	return id;
+}
+
+const struct evidence *aggregate_evidence(const struct aggregate *a, uint32_t stack)
+{
+	return &a->stack_infos[stack].evidence;
+}
+
+void aggregate_add(struct aggregate *a, uint32_t stack, const struct profile_label *labels, size_t n,
+		   uint64_t weight)
+{
+	struct sample_key key = {.stack = stack};
+	uint32_t id;
+
+	key.labelset = intern(&a->labelsets, labels, n * sizeof(*labels));
+	if (key.labelset == INTERN_NONE)
+		goto drop;
+	if (array_reserve((void **)&a->weights, &a->weights_capacity, a->samples.n,
+			  sizeof(*a->weights)))
+		goto drop;
+	id = intern(&a->samples, &key, sizeof(key));
+	if (id == INTERN_NONE)
+		goto drop;
+	a->weights[id] += weight;
+	return;
+drop:
+	a->dropped += weight;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Samples added up: (stack, labels) -> weight in micro-samples. A stack or label set seen before costs look-ups only.
+ */
+#ifndef WIREPROF_AGGREGATE_H
+#define WIREPROF_AGGREGATE_H
+
+#include <stdbool.h>
+#include "../out/profile.h"
+#include "../protocols/redis.h"
+#include "../symbolizer/kallsyms.h"
+#include "intern.h"
+#include "processes.h"
+#include "sample.h"
+
+#define OBJECT_KERNEL 0xffffffffu
+#define OBJECT_MARK   0xfffffffeu /* vaddr: an index of the marks below */
+
+enum mark { MARK_TRUNCATED, MARK_USER };
+
+/* An address that was sampled, and the function it lies in. */
+struct location {
+	uint32_t object; /* index in objects, or one of the above */
+	uint32_t name, system_name; /* strings */
+	bool symbolized; /* name is a symbol's, not "object+0xoff" */
+	uint64_t vaddr;
+	struct redis_frame frame; /* what the function says about the request */
+};
+
+/* What the functions of a stack say about the request that runs, from the outside in. */
+struct evidence {
+	enum redis_frame_kind context;	/* the outermost frame that is READ, DETACHED, REPLY or BACKGROUND */
+	const char *const *operations;	/* of the outermost command function; NULL: none */
+	bool complete;			/* the stack reaches the thread's entry */
+};
+
+struct stack_info {
+	struct evidence evidence;
+};
+
+struct aggregate {
+	struct processes *processes;
+	struct kallsyms *kallsyms;
+	struct intern strings, location_keys, stacks, labelsets, samples;
+	struct location *locations;
+	size_t locations_capacity;
+	struct stack_info *stack_infos;
+	size_t stack_infos_capacity;
+	uint64_t *weights;
+	size_t weights_capacity;
+	uint64_t dropped; /* micro-samples that found no room */
+	uint32_t frames[MAX_KERNEL_FRAMES + MAX_USER_FRAMES + 2];
+};
+
+void aggregate_init(struct aggregate *a, struct processes *processes);
+void aggregate_fini(struct aggregate *a);
+
+/*
+ * The stack's number; INTERN_NONE where there is no room. New addresses are symbolized here, once each.
+ */
+uint32_t aggregate_stack(struct aggregate *a, const struct process *process, const struct sample *s);
+const struct evidence *aggregate_evidence(const struct aggregate *a, uint32_t stack);
+
+/* The location of a mark. */
+uint32_t aggregate_mark(struct aggregate *a, enum mark mark);
+
+/* A string's number, made valid UTF-8. */
+uint32_t aggregate_string(struct aggregate *a, const char *text);
+
+/* Adds weight to (stack, labels). `labels` must be zeroed where unused, padding included. */
+void aggregate_add(struct aggregate *a, uint32_t stack, const struct profile_label *labels, size_t n,
+		   uint64_t weight);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See attribute.h.
+ *
+ *	phase	  the stack says			then
+ *	execute	  a command, under a read		that command of the batch: exact
+ *		  nothing more, under a read		the batch: exact if it is one command, else pipeline
+ *		  a command, not under a read		stack: it runs for another client than the last read
+ *		  writing replies, nothing more		reply, none: not whose reply
+ *		  background, or none of the above	no phase, none
+ *		  (no names, or cut short)		the batch
+ *	reply	  -					the batch of the socket written to
+ *	none	  a command				execute, stack: another thread has read it
+ *
+ * "Under a read" can only be asked of a server whose read handler has a name; else the bytes are trusted.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "attribute.h"
+
+#define READ_HANDLER "readQueryFromClient"
+
+#define X(name, text) [ATTRIBUTION_##name] = text,
+const char *const attribution_names[N_ATTRIBUTIONS] = {ATTRIBUTIONS(X)};
+#undef X
+#define X(name, text) [PHASE_##name] = text,
+const char *const phase_names[N_PHASES] = {PHASES(X)};
+#undef X
+
+/* Whether the process is a server whose functions have names. */
+static bool is_named_server(const struct processes *processes, struct process *process)
+{
+	if (process->server == SERVER_UNKNOWN) {
+		process->server = SERVER_NAMELESS;
+		for (size_t i = 0; i < process->n_mappings; i++) {
+			struct elf_object *elf =
+				processes->objects.list[process->mappings[i].object].elf;
+
+			if (elf && elf_object_has_symbol(elf, READ_HANDLER))
+				process->server = SERVER_NAMED;
+		}
+	}
+	return process->server == SERVER_NAMED;
+}
+
+/* Whether the socket is one that clients connect to; this process's own connections carry no requests to it. */
+static bool is_server_side(struct process *process, const struct sample_event *e)
+{
+	if (e->family == 1 /* AF_UNIX */)
+		return e->flags & SOCKET_NAMED;
+	return process_listens(process, e->local_port);
+}
+
+static bool operation_in(const char *const *operations, const char *operation)
+{
+	for (; *operations; operations++)
+		if (!strcmp(*operations, operation))
+			return true;
+	return false;
+}
+
+static void remember_operations(struct process *process, const struct redis_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->n_classes; i++)
+		intern(&process->operations, batch->classes[i].operation,
+		       strlen(batch->classes[i].operation));
+}
+
+/* Splits one sample over the classes of the batch that `operations` allows (NULL: all) by their counts. */
+static void split(struct attribution *out, const char *const *operations)
+{
+	const struct redis_batch *batch = &out->batch;
+	uint64_t commands = 0, seen = 0, given = 0;
+
+	for (uint32_t i = 0; i < batch->n_classes; i++)
+		if (!operations || operation_in(operations, batch->classes[i].operation))
+			commands += batch->classes[i].count;
+	for (uint32_t i = 0; i < batch->n_classes && commands; i++) {
+		const struct redis_class *c = &batch->classes[i];
+		uint64_t upto;
+
+		if (operations && !operation_in(operations, c->operation))
+			continue;
+		seen += c->count;
+		upto = PROFILE_SAMPLE_WEIGHT * seen / commands;
+		out->classes[out->n++] = (struct attributed_class){
+			.operation = c->operation,
+			.summary = c->summary,
+			.text = c->text,
+			.weight = upto - given,
+		};
+		given = upto;
+	}
+}
+
+/* The batch's share: exact where only one class is in question. */
+static void by_batch(struct attribution *out, const char *const *operations)
+{
+	split(out, operations);
+	out->kind = out->n > 1 || (out->batch.cut && !operations) ? ATTRIBUTION_PIPELINE
+								   : ATTRIBUTION_EXACT;
+}
+
+/*
+ * The command function alone: one operation, or, where compilers left only a function that several
+ * share, the one of them that this server was seen to be asked for; else all their names.
+ */
+static void by_stack(struct attribution *out, const struct process *process,
+		     const char *const *operations)
+{
+	const char *only = NULL;
+	size_t seen = 0, used = 0;
+
+	for (const char *const *o = operations; *o; o++) {
+		uint32_t n = process->operations.n;
+
+		for (uint32_t i = 0; i < n; i++) {
+			if (strcmp(intern_key(&process->operations, i, NULL), *o))
+				continue;
+			only = *o;
+			seen++;
+		}
+	}
+	if (!operations[1]) {
+		only = operations[0];
+		seen = 1;
+	}
+	for (const char *const *o = operations; seen != 1 && *o && used < sizeof(out->family); o++)
+		used += snprintf(out->family + used, sizeof(out->family) - used, "%s%s",
+				 used ? "/" : "", *o);
+	out->classes[0] = (struct attributed_class){
+		.operation = seen == 1 ? only : out->family,
+		.summary = seen == 1 ? only : out->family,
+		.text = "",
+		.weight = PROFILE_SAMPLE_WEIGHT,
+	};
+	out->n = 1;
+	out->kind = ATTRIBUTION_STACK;
+	out->system = "redis";
+	out->phase = PHASE_EXECUTE;
+}
+
+static void by_verdict(struct attribution *out, const char *const *operations)
+{
+	switch (out->batch.verdict) {
+	case REDIS_COMMANDS:
+		by_batch(out, operations);
+		break;
+	case REDIS_STALE:
+		out->kind = ATTRIBUTION_STALE;
+		break;
+	case REDIS_ENCRYPTED:
+		out->kind = ATTRIBUTION_ENCRYPTED;
+		break;
+	default:
+		break;
+	}
+}
+
+static void execute(struct attribution *out, struct process *process, const struct evidence *evidence,
+		    bool under_read)
+{
+	const char *const *operations = evidence->operations;
+	const struct redis_batch *batch = &out->batch;
+	bool named = false;
+
+	for (uint32_t i = 0; operations && under_read && i < batch->n_classes; i++)
+		named |= operation_in(operations, batch->classes[i].operation);
+	if (named)
+		by_batch(out, operations);
+	else if (operations)
+		by_stack(out, process, operations);
+	else if (under_read)
+		by_verdict(out, NULL);
+	else if (evidence->context == REDIS_FRAME_REPLY)
+		out->phase = PHASE_REPLY;
+	else if (evidence->context != REDIS_FRAME_DETACHED)
+		out->phase = PHASE_NONE;
+}
+
+static enum redis_verdict classify(struct process *process, const struct sample *s,
+				   enum redis_keys keys, struct redis_batch *batch)
+{
+	const struct sample_event *e = s->event;
+	struct redis_message message = {
+		.head = s->head,
+		.tail = s->tail,
+		.received = e->received,
+		.last_received = e->last_received,
+	};
+
+	batch->verdict = REDIS_OTHER;
+	batch->n_classes = batch->n_commands = 0;
+	batch->cut = false;
+	if (!(e->flags & REQUEST_KNOWN) || !is_server_side(process, e))
+		return REDIS_OTHER;
+	if (e->flags & REQUEST_REUSED)
+		message.tail.len = 0; /* another connection's bytes */
+	redis_classify(&message, keys, batch);
+	if (batch->verdict == REDIS_COMMANDS)
+		remember_operations(process, batch);
+	return batch->verdict;
+}
+
+void attribute(struct processes *processes, struct process *process, const struct sample *s,
+	       const struct evidence *evidence, enum redis_keys keys, struct attribution *out)
+{
+	const struct sample_event *e = s->event;
+	enum redis_verdict verdict;
+	bool trusted;
+
+	out->phase = e->phase < N_PHASES ? e->phase : PHASE_NONE;
+	out->kind = ATTRIBUTION_NONE;
+	out->n = 0;
+	verdict = classify(process, s, keys, &out->batch);
+	out->system = process->operations.n ? "redis" : "";
+
+	switch (out->phase) {
+	case PHASE_EXECUTE:
+		/* Not a database server, as far as this thread's socket tells: no request, no phase. */
+		if (verdict == REDIS_OTHER && !evidence->operations) {
+			out->phase = PHASE_NONE;
+			break;
+		}
+		trusted = !is_named_server(processes, process) || !evidence->complete ||
+			  evidence->context == REDIS_FRAME_READ;
+		execute(out, process, evidence, trusted);
+		break;
+	case PHASE_REPLY:
+		by_verdict(out, NULL);
+		break;
+	case PHASE_NONE:
+		if (evidence->operations && is_named_server(processes, process))
+			by_stack(out, process, evidence->operations);
+		else if (evidence->context == REDIS_FRAME_REPLY && is_named_server(processes, process))
+			out->phase = PHASE_REPLY;
+		break;
+	default:
+		break;
+	}
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whose work a sample is: the kernel side's phase, the request's bytes and the stack's evidence, weighed.
+ *
+ * Certain knowledge only: where these contradict each other, the stack wins (it shows what runs, the bytes only what
+ * was read last); where neither knows, the sample says so.
+ */
+#ifndef WIREPROF_ATTRIBUTE_H
+#define WIREPROF_ATTRIBUTE_H
+
+#include "../protocols/redis.h"
+#include "aggregate.h"
+#include "processes.h"
+#include "sample.h"
+
+/* How a sample got its request; the label `attribution`. */
+#define ATTRIBUTIONS(X)                                                                            \
+	X(NONE, "none")                                                                            \
+	X(EXACT, "exact")                                                                          \
+	X(PIPELINE, "pipeline")                                                                    \
+	X(STACK, "stack")                                                                          \
+	X(STALE, "stale")                                                                          \
+	X(ENCRYPTED, "encrypted")
+#define X(name, text) ATTRIBUTION_##name,
+enum attribution_kind { ATTRIBUTIONS(X) N_ATTRIBUTIONS };
+#undef X
+extern const char *const attribution_names[N_ATTRIBUTIONS];
+extern const char *const phase_names[N_PHASES];
+
+struct attributed_class {
+	const char *operation, *summary, *text; /* summary, text: "" where not known */
+	uint64_t weight;			/* micro-samples */
+};
+
+struct attribution {
+	enum phase phase;
+	enum attribution_kind kind;
+	const char *system; /* "redis", or "" where it is not known to be one */
+	/* Weights add up to PROFILE_SAMPLE_WEIGHT; n == 0: the whole sample has no class. */
+	size_t n;
+	struct attributed_class classes[REDIS_BATCH_CLASSES];
+	struct redis_batch batch;     /* what the classes point into */
+	char family[REDIS_TEXT_BYTES]; /* likewise */
+};
+
+void attribute(struct processes *processes, struct process *process, const struct sample *s,
+	       const struct evidence *evidence, enum redis_keys keys, struct attribution *out);
+
+#endif

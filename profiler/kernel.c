@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See kernel.h: loading, probing and attaching. The maps' contents are in kernel_maps.c. */
+#include <bpf/btf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "capability.h"
+#include "kernel_internal.h"
+#include "message.h"
+
+static int libbpf_message(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (message_verbosity < MESSAGE_VERBOSE || level == LIBBPF_DEBUG)
+		return 0;
+	return vfprintf(stderr, format, args);
+}
+
+const char *receive_hook_name(enum receive_hook hook)
+{
+	switch (hook) {
+	case HOOK_TRACEPOINT:
+		return "tp_btf/sock_recv_length";
+	case HOOK_SYS_EXIT:
+		return "raw_tp/sys_exit";
+	case HOOK_NONE:
+		break;
+	}
+	return "none";
+}
+
+enum receive_hook kernel_hook(const struct kernel *k)
+{
+	return k->hook;
+}
+
+/* Says why loading or attaching failed and what to do about it. */
+static void explain(const char *doing, int error)
+{
+	char missing[128];
+
+	missing_capabilities(missing, sizeof(missing));
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		message_error("%s: this kernel has no BTF (/sys/kernel/btf/vmlinux): wireprof needs one built "
+			      "with CONFIG_DEBUG_INFO_BTF",
+			      doing);
+	else if ((error == -EPERM || error == -EACCES) && *missing)
+		message_error("%s: no permission, missing %s: run as root or grant these", doing, missing);
+	else
+		message_error("%s: %s (run with --verbose for the kernel's words)", doing,
+			      strerror(-error));
+}
+
+static int load_with(struct kernel *k, enum receive_hook hook)
+{
+	int err;
+
+	k->skel = wireprof_bpf__open();
+	if (!k->skel)
+		return -errno;
+	bpf_program__set_autoload(k->skel->progs.receive_tracepoint, hook == HOOK_TRACEPOINT);
+	bpf_program__set_autoload(k->skel->progs.receive_sys_exit, hook == HOOK_SYS_EXIT);
+	err = wireprof_bpf__load(k->skel);
+	if (err) {
+		wireprof_bpf__destroy(k->skel);
+		k->skel = NULL;
+		return err;
+	}
+	k->hook = hook;
+	return 0;
+}
+
+/* Attaches the receive hook once, to see whether the kernel lets us: some refuse only then. */
+static int attach_hook(struct kernel *k)
+{
+	struct bpf_program *prog = NULL;
+
+	if (k->hook == HOOK_TRACEPOINT)
+		prog = k->skel->progs.receive_tracepoint;
+	else if (k->hook == HOOK_SYS_EXIT)
+		prog = k->skel->progs.receive_sys_exit;
+	if (!prog)
+		return 0;
+	k->hook_link = bpf_program__attach(prog);
+	return k->hook_link ? 0 : -errno;
+}
+
+static void detach_hook(struct kernel *k)
+{
+	bpf_link__destroy(k->hook_link);
+	k->hook_link = NULL;
+}
+
+static int load_best(struct kernel *k, bool requests)
+{
+	const char *forced = getenv("WIREPROF_HOOK");
+	enum receive_hook first = forced && !strcmp(forced, "sys_exit") ? HOOK_SYS_EXIT : HOOK_TRACEPOINT;
+	int err = -EINVAL;
+
+	if (!requests)
+		return load_with(k, HOOK_NONE);
+	for (enum receive_hook hook = first; hook <= HOOK_SYS_EXIT; hook++) {
+		err = load_with(k, hook);
+		if (err) {
+			message_verbose("hook %s does not load here: %s", receive_hook_name(hook),
+					strerror(-err));
+			continue;
+		}
+		err = attach_hook(k);
+		detach_hook(k);
+		if (!err)
+			return 0;
+		message_verbose("hook %s does not attach here: %s", receive_hook_name(hook),
+				strerror(-err));
+		wireprof_bpf__destroy(k->skel);
+		k->skel = NULL;
+	}
+	return err;
+}
+
+static int ring_event(void *context, void *data, size_t size)
+{
+	struct kernel *k = context;
+
+	if (size >= sizeof(struct event_header))
+		k->event_fn(k->event_context, data, size);
+	return 0;
+}
+
+int kernel_open(const struct kernel_options *options, struct kernel **out)
+{
+	struct kernel *k = calloc(1, sizeof(*k));
+	int err;
+
+	if (!k)
+		return -ENOMEM;
+	k->frequency_hz = options->frequency_hz;
+	libbpf_set_print(libbpf_message);
+	err = load_best(k, options->requests);
+	if (err) {
+		explain("loading the BPF programs", err);
+		goto fail;
+	}
+	k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.ring), ring_event, k, NULL);
+	if (!k->ring) {
+		err = -errno;
+		explain("opening the ring buffer", err);
+		goto fail;
+	}
+	*out = k;
+	return 0;
+fail:
+	kernel_free(k);
+	return err;
+}
+
+static int open_cpu_clock(int cpu, unsigned int frequency_hz)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.freq = 1,
+		.sample_freq = frequency_hz,
+		.exclude_idle = 1,
+	};
+	int fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int attach_sampler(struct kernel *k)
+{
+	int cpus = libbpf_num_possible_cpus();
+
+	if (cpus <= 0)
+		return cpus;
+	k->samplers = calloc(cpus, sizeof(*k->samplers));
+	if (!k->samplers)
+		return -ENOMEM;
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		int fd = open_cpu_clock(cpu, k->frequency_hz);
+
+		if (fd == -ENODEV)
+			continue; /* possible, but not online */
+		if (fd < 0)
+			return fd;
+		k->samplers[k->n_samplers] = bpf_program__attach_perf_event(k->skel->progs.sample, fd);
+		if (!k->samplers[k->n_samplers]) {
+			int err = -errno;
+
+			close(fd);
+			return err;
+		}
+		k->n_samplers++;
+	}
+	return k->n_samplers ? 0 : -ENODEV;
+}
+
+int kernel_attach(struct kernel *k)
+{
+	struct bpf_program *const follow[] = {k->skel->progs.process_fork,
+					      k->skel->progs.process_exec,
+					      k->skel->progs.process_exit};
+	int err = attach_hook(k);
+
+	if (err) {
+		explain("attaching the receive hook", err);
+		return err;
+	}
+	for (size_t i = 0; i < sizeof(follow) / sizeof(*follow); i++) {
+		k->follow[i] = bpf_program__attach(follow[i]);
+		if (!k->follow[i]) {
+			err = -errno;
+			explain("attaching to process events", err);
+			return err;
+		}
+	}
+	err = attach_sampler(k);
+	if (err)
+		explain("attaching the sampler to the CPUs", err);
+	return err;
+}
+
+void kernel_detach(struct kernel *k)
+{
+	for (size_t i = 0; i < k->n_samplers; i++)
+		bpf_link__destroy(k->samplers[i]);
+	k->n_samplers = 0;
+	detach_hook(k);
+	for (size_t i = 0; i < sizeof(k->follow) / sizeof(*k->follow); i++) {
+		bpf_link__destroy(k->follow[i]);
+		k->follow[i] = NULL;
+	}
+}
+
+void kernel_free(struct kernel *k)
+{
+	if (!k)
+		return;
+	kernel_detach(k);
+	free(k->samplers);
+	ring_buffer__free(k->ring);
+	wireprof_bpf__destroy(k->skel);
+	free(k);
+}
+
+int kernel_drain(struct kernel *k, kernel_event_fn fn, void *context)
+{
+	k->event_fn = fn;
+	k->event_context = context;
+	return ring_buffer__consume(k->ring);
+}
+
+int kernel_poll_fd(const struct kernel *k)
+{
+	return ring_buffer__epoll_fd(k->ring);
+}

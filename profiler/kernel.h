@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel side as the user side sees it: load, attach, feed with targets and unwind rows, drain.
+ *
+ * Everything is held by descriptors, nothing is pinned: when this process dies, however it dies, the
+ * kernel detaches and frees it all.
+ */
+#ifndef WIREPROF_KERNEL_H
+#define WIREPROF_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "../bpf/events.h"
+
+struct kernel; /* opaque */
+
+enum receive_hook { HOOK_NONE, HOOK_TRACEPOINT, HOOK_SYS_EXIT };
+
+struct kernel_options {
+	unsigned int frequency_hz;
+	bool requests; /* attach a receive hook */
+};
+
+/*
+ * Loads the programs with the best receive hook that this kernel has and allows: chosen by trying, never by
+ * version. WIREPROF_HOOK=sys_exit in the environment takes the fallback. Nothing is attached yet.
+ * Returns 0 or -errno, after one line to the user that says what is missing.
+ */
+int kernel_open(const struct kernel_options *options, struct kernel **out);
+/* Attaches everything. Returns 0 or -errno after a message. */
+int kernel_attach(struct kernel *k);
+/* Stops sampling; what is in the ring can still be drained. */
+void kernel_detach(struct kernel *k);
+void kernel_free(struct kernel *k); /* NULL is fine */
+
+enum receive_hook kernel_hook(const struct kernel *k);
+const char *receive_hook_name(enum receive_hook hook);
+
+/* Follows a process from now on. Its mappings come by kernel_put_maps(). Returns 0 or -errno. */
+int kernel_add_target(struct kernel *k, pid_t pid);
+/* Replaces a process's mappings (sorted by start), and makes the process use its own. 0 or -errno. */
+int kernel_put_maps(struct kernel *k, pid_t pid, const struct exec_mapping *m, size_t n);
+void kernel_drop_maps(struct kernel *k, pid_t pid);
+
+/* Stores at most MAX_TABLE_ROWS rows, sorted. Returns 0 and the table's index, or -errno (-ENOSPC: full). */
+int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n, uint32_t *table);
+
+/* Calls back for each event in the ring. `size` is the whole event's. Returns their number or -errno. */
+typedef void (*kernel_event_fn)(void *context, const struct event_header *event, size_t size);
+int kernel_drain(struct kernel *k, kernel_event_fn fn, void *context);
+/* Descriptor that polls readable when the ring wants draining at once. */
+int kernel_poll_fd(const struct kernel *k);
+
+/* Sums over all CPUs. */
+void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS]);
+
+#endif

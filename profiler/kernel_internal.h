@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by kernel.c (load, attach, drain) and kernel_maps.c (contents of the maps), by nobody else. */
+#ifndef WIREPROF_KERNEL_INTERNAL_H
+#define WIREPROF_KERNEL_INTERNAL_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "kernel.h"
+#include "wireprof.skel.h"
+
+struct kernel {
+	struct wireprof_bpf *skel;
+	struct ring_buffer *ring;
+	struct bpf_link *hook_link;
+	struct bpf_link *follow[3];
+	struct bpf_link **samplers; /* one an online CPU */
+	size_t n_samplers;
+	enum receive_hook hook;
+	unsigned int frequency_hz;
+	uint32_t next_table;
+	kernel_event_fn event_fn;
+	void *event_context;
+};
+
+#endif

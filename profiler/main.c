@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wireprof: which database query every CPU sample was spent on. The subcommands, and nothing else. */
+#include <stdio.h>
+#include <string.h>
+#include "commands.h"
+#include "message.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{"record", command_record, "record a profile of a process or command"},
+	{"doctor", command_doctor, "say what works on this machine, and what does not"},
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: wireprof COMMAND [options]\n\n", to);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fputs("\nwireprof COMMAND --help tells more.\n", to);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		usage(stdout);
+		return EXIT_DONE;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	message_error("unknown command \"%s\"; see wireprof --help", argv[1]);
+	return EXIT_USAGE;
+}

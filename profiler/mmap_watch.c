@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See mmap_watch.h. One dummy event and one ring a CPU; the ring's layout is in perf_event_open(2). */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "mmap_watch.h"
+
+#define RING_PAGES 16 /* a power of two; some 500 records between two drains */
+
+struct cpu_ring {
+	int fd;
+	struct perf_event_mmap_page *page;
+};
+
+struct mmap_watch {
+	struct cpu_ring *rings;
+	size_t n;
+	size_t page_bytes;
+	union {
+		struct perf_event_header header;
+		uint8_t bytes[UINT16_MAX + 1];
+	} record;
+};
+
+struct mmap2_record {
+	struct perf_event_header header;
+	uint32_t pid, tid;
+};
+
+static int open_ring(struct mmap_watch *w, int cpu, struct cpu_ring *ring)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_DUMMY,
+		.sample_type = PERF_SAMPLE_TIME,
+		.sample_id_all = 1,
+		.mmap = 1,
+		.mmap2 = 1,
+		.watermark = 1,
+		.wakeup_watermark = UINT32_MAX, /* it is drained on a timer: never wake */
+		.use_clockid = 1,
+		.clockid = CLOCK_MONOTONIC,
+	};
+
+	ring->fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	if (ring->fd < 0)
+		return -errno;
+	ring->page = mmap(NULL, (RING_PAGES + 1) * w->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+			  ring->fd, 0);
+	if (ring->page == MAP_FAILED) {
+		int err = -errno;
+
+		close(ring->fd);
+		return err;
+	}
+	return 0;
+}
+
+int mmap_watch_open(struct mmap_watch **out)
+{
+	int cpus = libbpf_num_possible_cpus(), err = -ENOMEM;
+	struct mmap_watch *w;
+
+	if (cpus <= 0)
+		return cpus;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	w->page_bytes = sysconf(_SC_PAGESIZE);
+	w->rings = calloc(cpus, sizeof(*w->rings));
+	if (!w->rings)
+		goto fail;
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		err = open_ring(w, cpu, &w->rings[w->n]);
+		if (err && err != -ENODEV)
+			goto fail;
+		w->n += !err;
+	}
+	*out = w;
+	return 0;
+fail:
+	mmap_watch_free(w);
+	return err;
+}
+
+void mmap_watch_free(struct mmap_watch *w)
+{
+	if (!w)
+		return;
+	for (size_t i = 0; i < w->n; i++) {
+		munmap(w->rings[i].page, (RING_PAGES + 1) * w->page_bytes);
+		close(w->rings[i].fd);
+	}
+	free(w->rings);
+	free(w);
+}
+
+/* Copies bytes out of a ring, around its end. */
+static void copy_out(const struct mmap_watch *w, const struct cpu_ring *ring, uint64_t at, void *to,
+		     size_t n)
+{
+	const uint8_t *data = (const uint8_t *)ring->page + w->page_bytes;
+	size_t size = RING_PAGES * w->page_bytes, from = at & (size - 1);
+	size_t first = n < size - from ? n : size - from;
+
+	memcpy(to, data + from, first);
+	memcpy((uint8_t *)to + first, data, n - first);
+}
+
+static void take_record(struct mmap_watch *w, mmap_watch_fn fn, void *context)
+{
+	const struct mmap2_record *record = (const void *)w->record.bytes;
+	uint64_t time_ns;
+
+	if (w->record.header.type == PERF_RECORD_LOST) {
+		fn(context, 0, 0);
+		return;
+	}
+	if (w->record.header.type != PERF_RECORD_MMAP2 ||
+	    w->record.header.size < sizeof(*record) + sizeof(time_ns))
+		return;
+	memcpy(&time_ns, w->record.bytes + w->record.header.size - sizeof(time_ns), sizeof(time_ns));
+	fn(context, record->pid, time_ns);
+}
+
+static void drain_ring(struct mmap_watch *w, struct cpu_ring *ring, mmap_watch_fn fn, void *context)
+{
+	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
+	uint64_t tail = ring->page->data_tail;
+
+	while (tail < head) {
+		copy_out(w, ring, tail, &w->record.header, sizeof(w->record.header));
+		if (w->record.header.size < sizeof(w->record.header))
+			break; /* cannot be; do not spin on it */
+		copy_out(w, ring, tail, w->record.bytes, w->record.header.size);
+		take_record(w, fn, context);
+		tail += w->record.header.size;
+	}
+	__atomic_store_n(&ring->page->data_tail, head, __ATOMIC_RELEASE);
+}
+
+void mmap_watch_drain(struct mmap_watch *w, mmap_watch_fn fn, void *context)
+{
+	for (size_t i = 0; i < w->n; i++)
+		drain_ring(w, &w->rings[i], fn, context);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See objects.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "intern.h"
+#include "message.h"
+#include "objects.h"
+
+#define VDSO_BYTES_MAX (64u << 10)
+
+void objects_init(struct objects *o, struct kernel *kernel)
+{
+	*o = (struct objects){.kernel = kernel};
+}
+
+void objects_fini(struct objects *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		elf_object_free(o->list[i].elf);
+		free(o->list[i].name);
+	}
+	free(o->list);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* Opens the very file that is mapped, even if it was deleted or replaced since. */
+static int open_mapped(pid_t pid, const struct mapping_line *m)
+{
+	char path[4200];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", pid, m->start, m->end);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/%d/root%s", pid, m->path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+static struct elf_object *open_vdso(pid_t pid, const struct mapping_line *m)
+{
+	size_t size = m->end - m->start;
+	struct elf_object *elf = NULL;
+	char path[64];
+	void *image;
+	int fd;
+
+	if (size > VDSO_BYTES_MAX)
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	image = malloc(size);
+	if (image && pread(fd, image, size, m->start) == (ssize_t)size)
+		elf_object_open_memory(image, size, "[vdso]", &elf);
+	free(image);
+	close(fd);
+	return elf;
+}
+
+static int upload_rows(struct objects *o, struct object *object, const struct unwind_rows *rows)
+{
+	for (size_t at = 0; at < rows->n_rows; at += MAX_TABLE_ROWS) {
+		size_t n = rows->n_rows - at < MAX_TABLE_ROWS ? rows->n_rows - at : MAX_TABLE_ROWS;
+		struct object_table *t = &object->tables[object->n_tables];
+		int err;
+
+		if (object->n_tables == MAX_OBJECT_TABLES)
+			return -E2BIG;
+		err = kernel_put_table(o->kernel, rows->rows + at, n, &t->index);
+		if (err)
+			return err;
+		t->row_base = rows->base;
+		t->start = rows->base + rows->rows[at].pc;
+		t->end = at + n < rows->n_rows ? rows->base + rows->rows[at + n].pc : UINT64_MAX;
+		object->n_tables++;
+		object->n_rows += n;
+	}
+	return 0;
+}
+
+static void load_rows(struct objects *o, struct object *object)
+{
+	struct unwind_rows rows;
+	int err;
+
+	if (!object->elf) {
+		o->without_rows++;
+		return;
+	}
+	err = elf_object_unwind_rows(object->elf, &rows);
+	if (!err) {
+		err = upload_rows(o, object, &rows);
+		unwind_rows_free(&rows);
+	}
+	if (err)
+		message_verbose("no unwind rows for %s: %s", object->name, strerror(-err));
+	else
+		message_verbose("%s: %zu unwind rows in %u table(s)", object->name, object->n_rows,
+				object->n_tables);
+	o->rows += object->n_rows;
+	o->without_rows += !object->n_rows;
+}
+
+static int add(struct objects *o, struct object *object)
+{
+	if (o->n >= MAX_OBJECTS)
+		return -ENOSPC;
+	object->name = strdup(object->elf ? elf_object_name(object->elf) : object->name);
+	if (!object->name || array_reserve((void **)&o->list, &o->capacity, o->n, sizeof(*o->list))) {
+		free(object->name);
+		elf_object_free(object->elf);
+		return -ENOMEM;
+	}
+	load_rows(o, object);
+	o->list[o->n] = *object;
+	return o->n++;
+}
+
+static int find_file(const struct objects *o, const struct stat *st)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		const struct object *x = &o->list[i];
+
+		if (x->ino == st->st_ino && x->dev == st->st_dev && x->size == st->st_size &&
+		    x->mtime.tv_sec == st->st_mtim.tv_sec && x->mtime.tv_nsec == st->st_mtim.tv_nsec)
+			return i;
+	}
+	return -ENOENT;
+}
+
+static int find_named(const struct objects *o, const char *name)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (!o->list[i].ino && !strcmp(o->list[i].name, name))
+			return i;
+	return -ENOENT;
+}
+
+static int add_memory(struct objects *o, pid_t pid, const struct mapping_line *m)
+{
+	struct object object = {.name = *m->path ? (char *)base_name(m->path) : "[anon]"};
+	int found = find_named(o, object.name);
+
+	if (found >= 0)
+		return found;
+	if (!strcmp(m->path, "[vdso]"))
+		object.elf = open_vdso(pid, m);
+	return add(o, &object);
+}
+
+static int add_file(struct objects *o, pid_t pid, const struct mapping_line *m, int fd,
+		    const struct stat *st)
+{
+	struct object object = {
+		.name = (char *)base_name(m->path),
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = st->st_size,
+		.mtime = st->st_mtim,
+	};
+	char root[32];
+	int err;
+
+	snprintf(root, sizeof(root), "/proc/%d/root", pid);
+	err = elf_object_open(fd, m->path, root, &object.elf);
+	if (err)
+		message_verbose("cannot read %s: %s", m->path, strerror(-err));
+	o->unreadable += !!err;
+	return add(o, &object);
+}
+
+int objects_find(struct objects *o, pid_t pid, const struct mapping_line *m)
+{
+	struct stat st;
+	int fd, index;
+
+	if (!m->inode || m->path[0] != '/')
+		return add_memory(o, pid, m);
+	fd = open_mapped(pid, m);
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		message_verbose("cannot open %s of process %d: %s", m->path, pid, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		o->unreadable++;
+		return add_memory(o, pid, m);
+	}
+	index = find_file(o, &st);
+	if (index < 0)
+		index = add_file(o, pid, m, fd, &st);
+	close(fd);
+	return index;
+}

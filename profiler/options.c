@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See options.h. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "message.h"
+#include "options.h"
+
+#define DEFAULT_HZ 99
+#define MAX_HZ	   10000
+#define MAX_SECONDS (366 * 86400.0)
+
+const char record_usage[] =
+	"usage: wireprof record -p PID[,PID...] [options]\n"
+	"       wireprof record [options] -- CMD [ARG ...]\n"
+	"\n"
+	"Samples the CPU of processes, each sample with its stack and the database request it served.\n"
+	"\n"
+	"  -p PID[,PID...]       these processes, and the children they start\n"
+	"  -- CMD [ARG ...]      start this command and follow it until it ends\n"
+	"  -F HZ                 samples per second and CPU (default 99)\n"
+	"  -d SECONDS            how long (default: until Ctrl-C or the target's end)\n"
+	"  -o FILE               where to; .pb.gz pprof, .folded, .html flame graph; - for stdout\n"
+	"                        (default wireprof.html)\n"
+	"  -f FORMAT             pprof, folded or flamegraph, whatever the file is called\n"
+	"      --user-only       stacks without their kernel frames\n"
+	"      --kernel-only     stacks without their user frames\n"
+	"      --no-requests     do not look at requests: no receive hook\n"
+	"      --redis-keys HOW  prefix: keys as \"user:*\" (default); none: no keys\n"
+	"      --quiet           only errors\n"
+	"      --verbose         also which hook, which object, which reason\n";
+
+static int parse_pids(const char *text, struct record_options *o)
+{
+	char *end;
+	long pid;
+
+	for (;; text = end + 1) {
+		errno = 0;
+		pid = strtol(text, &end, 10);
+		if (end == text || errno || pid <= 0 || pid > INT_MAX || (*end && *end != ',')) {
+			message_error("-p takes process ids separated by commas, not \"%s\"", text);
+			return -EINVAL;
+		}
+		if (o->n_pids == MAX_PIDS) {
+			message_error("-p takes at most %d processes", MAX_PIDS);
+			return -EINVAL;
+		}
+		o->pids[o->n_pids++] = pid;
+		if (!*end)
+			return 0;
+	}
+}
+
+static int parse_number(const char *option, const char *text, double least, double most,
+			double *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtod(text, &end);
+	if (end == text || *end || errno || !isfinite(*out) || *out < least || *out > most) {
+		message_error("%s takes a number from %g to %g, not \"%s\"", option, least, most, text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int parse_frequency(const char *text, struct record_options *o)
+{
+	double hz;
+
+	if (parse_number("-F", text, 1, MAX_HZ, &hz))
+		return -EINVAL;
+	if (hz != floor(hz)) {
+		message_error("-F takes a whole number, not \"%s\"", text);
+		return -EINVAL;
+	}
+	o->frequency_hz = hz;
+	return 0;
+}
+
+static bool ends_with(const char *text, const char *ending)
+{
+	size_t n = strlen(text), m = strlen(ending);
+
+	return n >= m && !strcmp(text + n - m, ending);
+}
+
+static int parse_format(const char *text, struct record_options *o)
+{
+	if (!strcmp(text, "pprof"))
+		o->format = FORMAT_PPROF;
+	else if (!strcmp(text, "folded"))
+		o->format = FORMAT_FOLDED;
+	else if (!strcmp(text, "flamegraph"))
+		o->format = FORMAT_FLAMEGRAPH;
+	else {
+		message_error("-f takes pprof, folded or flamegraph, not \"%s\"", text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int format_of_file(struct record_options *o)
+{
+	if (ends_with(o->output, ".pb.gz") || ends_with(o->output, ".pprof"))
+		o->format = FORMAT_PPROF;
+	else if (ends_with(o->output, ".folded"))
+		o->format = FORMAT_FOLDED;
+	else if (ends_with(o->output, ".html"))
+		o->format = FORMAT_FLAMEGRAPH;
+	else {
+		message_error("cannot tell the format of \"%s\": end it in .pb.gz, .folded or .html, or use -f",
+			      o->output);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int parse_keys(const char *text, struct record_options *o)
+{
+	if (!strcmp(text, "prefix"))
+		o->redis_keys = REDIS_KEYS_PREFIX;
+	else if (!strcmp(text, "none"))
+		o->redis_keys = REDIS_KEYS_NONE;
+	else {
+		message_error("--redis-keys takes prefix or none, not \"%s\"", text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int parse_parts(enum stack_parts parts, struct record_options *o)
+{
+	if (o->parts != STACKS_ALL && o->parts != parts) {
+		message_error("--user-only and --kernel-only exclude each other");
+		return -EINVAL;
+	}
+	o->parts = parts;
+	return 0;
+}
+
+enum { OPT_USER_ONLY = 256, OPT_KERNEL_ONLY, OPT_NO_REQUESTS, OPT_REDIS_KEYS, OPT_QUIET, OPT_VERBOSE };
+
+static const struct option long_options[] = {
+	{"user-only", no_argument, NULL, OPT_USER_ONLY},
+	{"kernel-only", no_argument, NULL, OPT_KERNEL_ONLY},
+	{"no-requests", no_argument, NULL, OPT_NO_REQUESTS},
+	{"redis-keys", required_argument, NULL, OPT_REDIS_KEYS},
+	{"quiet", no_argument, NULL, OPT_QUIET},
+	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+static int take_option(int c, struct record_options *o, bool *format_given)
+{
+	switch (c) {
+	case 'p':
+		return parse_pids(optarg, o);
+	case 'F':
+		return parse_frequency(optarg, o);
+	case 'd':
+		return parse_number("-d", optarg, 0.1, MAX_SECONDS, &o->duration_s);
+	case 'o':
+		o->output = optarg;
+		return 0;
+	case 'f':
+		*format_given = true;
+		return parse_format(optarg, o);
+	case OPT_USER_ONLY:
+		return parse_parts(STACKS_USER_ONLY, o);
+	case OPT_KERNEL_ONLY:
+		return parse_parts(STACKS_KERNEL_ONLY, o);
+	case OPT_NO_REQUESTS:
+		o->requests = false;
+		return 0;
+	case OPT_REDIS_KEYS:
+		return parse_keys(optarg, o);
+	case OPT_QUIET:
+		message_verbosity = MESSAGE_QUIET;
+		return 0;
+	case OPT_VERBOSE:
+		message_verbosity = MESSAGE_VERBOSE;
+		return 0;
+	case 'h':
+		return 1;
+	}
+	return -EINVAL;
+}
+
+static int check_target(struct record_options *o, int argc, char **argv)
+{
+	if (optind < argc) {
+		/* Only what stands behind "--" is a command: a stray word is more likely a mistake. */
+		if (strcmp(argv[optind - 1], "--")) {
+			message_error("unexpected \"%s\"; a command to start goes behind --", argv[optind]);
+			return -EINVAL;
+		}
+		o->command = argv + optind;
+	}
+	if (o->n_pids && o->command) {
+		message_error("give either -p or a command behind --, not both");
+		return -EINVAL;
+	}
+	if (!o->n_pids && !o->command) {
+		message_error("what to record? Give -p PID, or a command behind --");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int record_options_parse(int argc, char **argv, struct record_options *out)
+{
+	bool format_given = false;
+	int c, err;
+
+	*out = (struct record_options){
+		.frequency_hz = DEFAULT_HZ,
+		.output = "wireprof.html",
+		.requests = true,
+	};
+	optind = 0;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "+:p:F:d:o:f:h", long_options, NULL)) != -1) {
+		const char *word = argv[optind - 1];
+
+		if (c == '?') {
+			message_error("unknown option \"%s\"; see wireprof record --help", word);
+			return -EINVAL;
+		}
+		if (c == ':') {
+			message_error("option \"%s\" wants a value; see wireprof record --help", word);
+			return -EINVAL;
+		}
+		err = take_option(c, out, &format_given);
+		if (err)
+			return err;
+	}
+	err = check_target(out, argc, argv);
+	if (!err && !format_given) {
+		if (strcmp(out->output, "-"))
+			err = format_of_file(out);
+		else {
+			message_error("-o - needs -f: pprof, folded or flamegraph");
+			err = -EINVAL;
+		}
+	}
+	return err;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of `wireprof record`, see DESIGN of the options in README.md. */
+#ifndef WIREPROF_OPTIONS_H
+#define WIREPROF_OPTIONS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include "../protocols/redis.h"
+#include "profile_build.h"
+
+#define MAX_PIDS 1024
+
+enum output_format { FORMAT_PPROF, FORMAT_FOLDED, FORMAT_FLAMEGRAPH };
+
+struct record_options {
+	pid_t pids[MAX_PIDS];
+	size_t n_pids;
+	char **command; /* -- CMD ...; NULL: none */
+	unsigned int frequency_hz;
+	double duration_s; /* 0: until Ctrl-C, or until the targets are gone */
+	const char *output; /* "-": stdout */
+	enum output_format format;
+	enum stack_parts parts;
+	bool requests;
+	enum redis_keys redis_keys;
+};
+
+extern const char record_usage[];
+
+/*
+ * Returns 0; 1 where --help was asked for; -EINVAL after a message that says what is wrong.
+ */
+int record_options_parse(int argc, char **argv, struct record_options *out);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The targets: what each has mapped where, its name, and which ports it serves.
+ *
+ * A process's mappings are kept after they are gone, until something else takes their place: samples are
+ * read a moment after they were taken.
+ */
+#ifndef WIREPROF_PROCESSES_H
+#define WIREPROF_PROCESSES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "intern.h"
+#include "objects.h"
+
+struct user_mapping {
+	uint64_t start, end;
+	uint64_t vaddr; /* of start, in the object */
+	uint32_t object;
+};
+
+struct process {
+	pid_t pid;
+	char comm[COMM_BYTES];
+	struct user_mapping *mappings; /* sorted by start, none overlap */
+	size_t n_mappings, mappings_capacity;
+	uint64_t refreshed_ns;	    /* when the mappings were read last; CLOCK_MONOTONIC */
+	uint8_t *listening;	    /* a bit a TCP port, 8 KiB; NULL until asked for */
+	uint64_t listening_read_ns; /* when it was read */
+	uint64_t changed_ns;	    /* when a mapping appeared that was not read yet; 0: none */
+	bool gone;
+	enum { SERVER_UNKNOWN, SERVER_NAMED, SERVER_NAMELESS } server; /* see attribute.c */
+	struct intern operations; /* operations seen on the wire */
+};
+
+struct processes {
+	struct kernel *kernel;
+	struct objects objects;
+	struct process **list;
+	size_t n, capacity;
+};
+
+void processes_init(struct processes *p, struct kernel *kernel);
+void processes_fini(struct processes *p);
+
+/* The process, made (with its name and mappings) if it is new; NULL where memory is out. */
+struct process *processes_get(struct processes *p, pid_t pid);
+/* Like the above, but only if it is known. */
+struct process *processes_find(const struct processes *p, pid_t pid);
+
+/* Reads the mappings again, loads what is new and tells the kernel. Returns 0 or -errno (-ESRCH: gone). */
+int process_refresh(struct processes *p, struct process *process);
+/* After exec: the old program's mappings and name mean nothing. */
+void process_reset(struct processes *p, struct process *process);
+/* A child after fork has what its parent has, until it is read on its own. */
+void process_inherit(struct process *child, const struct process *parent);
+
+/* The mapping that holds an address, or NULL. */
+const struct user_mapping *process_mapping(const struct process *process, uint64_t address);
+
+/* Whether the process, or another of its network namespace, listens on this TCP port. */
+bool process_listens(struct process *process, uint16_t port);
+
+uint64_t monotonic_ns(void);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `wireprof record`: from the command line to a file and a table. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "child.h"
+#include "commands.h"
+#include "message.h"
+#include "options.h"
+#include "recorder.h"
+#include "summary.h"
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_stop(int signal_number)
+{
+	(void)signal_number;
+	stop_asked = 1;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = ask_stop};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* --- the output file: opened before anything is recorded, so that ten minutes are not recorded in vain --- */
+
+struct output {
+	const char *path;
+	int fd;
+	bool created;
+};
+
+static int output_open(struct output *o, const char *path)
+{
+	struct stat st;
+
+	o->path = path;
+	o->created = false;
+	if (!strcmp(path, "-")) {
+		o->fd = STDOUT_FILENO;
+		return 0;
+	}
+	o->created = stat(path, &st) && errno == ENOENT;
+	o->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (o->fd >= 0)
+		return 0;
+	message_error("cannot write %s: %s: choose another file with -o", path, strerror(errno));
+	return -1;
+}
+
+static void output_discard(struct output *o)
+{
+	if (o->fd > STDOUT_FILENO)
+		close(o->fd);
+	if (o->created)
+		unlink(o->path);
+}
+
+static int output_write(struct output *o, enum output_format format, const struct profile *p)
+{
+	struct stat st;
+	int err = 0;
+
+	if (!fstat(o->fd, &st) && S_ISREG(st.st_mode) && o->fd != STDOUT_FILENO && ftruncate(o->fd, 0))
+		err = -errno;
+	if (!err && format == FORMAT_PPROF)
+		err = pprof_write(p, o->fd);
+	else if (!err && format == FORMAT_FOLDED)
+		err = folded_write(p, o->fd);
+	else if (!err)
+		err = flamegraph_write(p, o->fd);
+	if (o->fd != STDOUT_FILENO && close(o->fd) && !err)
+		err = -errno;
+	if (err)
+		message_error("cannot write %s: %s", o->path, strerror(-err));
+	return err;
+}
+
+/* --- targets --- */
+
+/* The process that a thread belongs to; 0 where there is no such thing. */
+static pid_t process_of(pid_t tid)
+{
+	char path[64], line[256];
+	pid_t tgid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "Tgid: %d", &tgid) == 1)
+			break;
+	fclose(f);
+	return tgid;
+}
+
+static int check_pids(const struct record_options *o)
+{
+	for (size_t i = 0; i < o->n_pids; i++) {
+		pid_t tgid = process_of(o->pids[i]);
+
+		if (!tgid) {
+			message_error("there is no process %d (see: ps -e)", o->pids[i]);
+			return -ESRCH;
+		}
+		if (tgid != o->pids[i]) {
+			message_error("%d is a thread of process %d: give -p %d", o->pids[i], tgid, tgid);
+			return -ESRCH;
+		}
+	}
+	return 0;
+}
+
+static int add_targets(struct recorder *r, const struct record_options *o, struct child *child)
+{
+	int err;
+
+	if (o->command) {
+		err = child_start(o->command, child);
+		if (!err)
+			err = recorder_add(r, child->pid);
+		if (err)
+			message_error("cannot start %s: %s", o->command[0], strerror(-err));
+		return err;
+	}
+	for (size_t i = 0; i < o->n_pids; i++) {
+		err = recorder_add(r, o->pids[i]);
+		if (err) {
+			message_error("cannot follow process %d: %s", o->pids[i], strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* --- the recording --- */
+
+static void show_progress(const struct recorder *r, const struct record_options *o, double elapsed)
+{
+	if (o->duration_s > 0)
+		progress("recording: %.0f of %.0f s, %llu samples (Ctrl-C ends it early)", elapsed,
+			 o->duration_s, (unsigned long long)r->n_samples);
+	else
+		progress("recording: %.0f s, %llu samples (Ctrl-C ends it)", elapsed,
+			 (unsigned long long)r->n_samples);
+}
+
+static void record_until_done(struct recorder *r, const struct record_options *o,
+			      struct child *child, uint64_t start_ns)
+{
+	struct pollfd ring = {.fd = kernel_poll_fd(r->kernel), .events = POLLIN};
+	uint64_t next_tick_ns = start_ns;
+
+	while (!stop_asked && r->live) {
+		uint64_t now = monotonic_ns(), elapsed = now - start_ns;
+		int timeout_ms = DRAIN_MS;
+
+		if (o->duration_s > 0) {
+			double left_ms = o->duration_s * 1e3 - elapsed / 1e6;
+
+			if (left_ms <= 0)
+				break;
+			if (left_ms < timeout_ms)
+				timeout_ms = left_ms + 1;
+		}
+		if (now >= next_tick_ns) {
+			show_progress(r, o, elapsed / 1e9);
+			recorder_check_live(r);
+			next_tick_ns = now + 1000000000ull;
+		}
+		poll(&ring, 1, timeout_ms);
+		recorder_drain(r);
+		if (child->pid && waitpid(child->pid, NULL, WNOHANG) == child->pid)
+			child->pid = 0;
+	}
+	progress_end();
+}
+
+/* A command that outlives its recording is ended: it was started for it. */
+static void end_child(struct child *child)
+{
+	if (!child->pid)
+		return;
+	kill(child->pid, SIGTERM);
+	waitpid(child->pid, NULL, 0);
+	child->pid = 0;
+}
+
+static double own_cpu_s(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static void describe_target(const struct recorder *r, const struct record_options *o, char *out,
+			    size_t size)
+{
+	const struct process *first = r->processes.n ? r->processes.list[0] : NULL;
+
+	if (o->command)
+		snprintf(out, size, "%s", o->command[0]);
+	else if (first && o->n_pids == 1)
+		snprintf(out, size, "%s (pid %d)", first->comm, first->pid);
+	else
+		snprintf(out, size, "%zu processes", o->n_pids);
+}
+
+static int finish(struct recorder *r, const struct record_options *o, struct output *output,
+		  uint64_t start_ns, uint64_t end_ns, uint64_t start_utc_ns)
+{
+	struct summary summary;
+	struct profile profile;
+	char target[128];
+	int err;
+
+	err = profile_build(&r->aggregate, o->parts, &profile);
+	if (err) {
+		message_error("cannot build the profile: %s", strerror(-err));
+		output_discard(output);
+		return err;
+	}
+	describe_target(r, o, target, sizeof(target));
+	profile.period_ns = 1000000000ull / o->frequency_hz;
+	profile.time_ns = start_utc_ns;
+	profile.duration_ns = end_ns - start_ns;
+	profile.command = target;
+	summary_make(r, &profile, own_cpu_s(), &summary);
+	profile.comments = (const char *const *)summary.lines;
+	profile.n_comments = summary.n;
+	err = output_write(output, o->format, &profile);
+	if (!r->n_samples)
+		message_warn("nothing sampled: %s used no CPU in %.1f s; give it load, or record longer (-d)",
+			     target, profile.duration_ns / 1e9);
+	else
+		for (size_t i = 0; i < summary.n; i++)
+			message_info("%s", summary.lines[i]);
+	if (!err && output->fd != STDOUT_FILENO)
+		message_info("wrote %s", output->path);
+	summary_free(&summary);
+	profile_free(&profile);
+	return err;
+}
+
+static int run(struct recorder *r, const struct record_options *o, struct output *output)
+{
+	struct child child = {0};
+	uint64_t start_ns, end_ns, start_utc_ns;
+	struct timespec utc;
+	int err;
+
+	err = add_targets(r, o, &child);
+	if (!err)
+		err = kernel_attach(r->kernel);
+	if (err)
+		goto discard;
+	start_ns = monotonic_ns();
+	clock_gettime(CLOCK_REALTIME, &utc);
+	start_utc_ns = utc.tv_sec * 1000000000ull + utc.tv_nsec;
+	if (child.pid) {
+		err = child_release(&child);
+		if (err) {
+			message_error("cannot run %s: %s", o->command[0], strerror(-err));
+			goto discard;
+		}
+	}
+	record_until_done(r, o, &child, start_ns);
+	end_ns = monotonic_ns();
+	kernel_detach(r->kernel);
+	recorder_drain(r);
+	end_child(&child);
+	return finish(r, o, output, start_ns, end_ns, start_utc_ns);
+discard:
+	child_abandon(&child);
+	output_discard(output);
+	return err;
+}
+
+int command_record(int argc, char **argv)
+{
+	struct recorder_options recorder_options;
+	static struct recorder recorder; /* large: it holds a stack and a batch of requests */
+	struct record_options options;
+	struct output output;
+	int err;
+
+	err = record_options_parse(argc, argv, &options);
+	if (err > 0) {
+		fputs(record_usage, stdout);
+		return EXIT_DONE;
+	}
+	if (err)
+		return EXIT_USAGE;
+	if (check_pids(&options) || output_open(&output, options.output))
+		return EXIT_FAILED;
+	catch_signals();
+	recorder_options = (struct recorder_options){
+		.frequency_hz = options.frequency_hz,
+		.requests = options.requests,
+		.redis_keys = options.redis_keys,
+	};
+	if (recorder_open(&recorder, &recorder_options)) {
+		output_discard(&output);
+		return EXIT_FAILED;
+	}
+	err = run(&recorder, &options, &output);
+	recorder_close(&recorder);
+	return err ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See recorder.h. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include "message.h"
+#include "recorder.h"
+
+/* A process whose addresses do not resolve is read again, but not more often than this. */
+#define REFRESH_MIN_NS (DRAIN_MS * 1000000ull)
+
+static void intern_label_keys(struct recorder *r)
+{
+	struct aggregate *a = &r->aggregate;
+
+	r->key_system = aggregate_string(a, "db_system_name");
+	r->key_operation = aggregate_string(a, "db_operation_name");
+	r->key_summary = aggregate_string(a, "db_query_summary");
+	r->key_text = aggregate_string(a, "db_query_text");
+	r->key_phase = aggregate_string(a, "phase");
+	r->key_attribution = aggregate_string(a, "attribution");
+	r->key_comm = aggregate_string(a, "comm");
+	r->key_thread = aggregate_string(a, "thread");
+	r->key_pid = aggregate_string(a, "pid");
+	r->key_tid = aggregate_string(a, "tid");
+	r->unit_id = aggregate_string(a, "id");
+}
+
+int recorder_open(struct recorder *r, const struct recorder_options *options)
+{
+	struct kernel_options kernel_options = {
+		.frequency_hz = options->frequency_hz,
+		.requests = options->requests,
+	};
+	int err;
+
+	memset(r, 0, sizeof(*r));
+	r->requests = options->requests;
+	r->redis_keys = options->redis_keys;
+	err = kernel_open(&kernel_options, &r->kernel);
+	if (err)
+		return err;
+	processes_init(&r->processes, r->kernel);
+	aggregate_init(&r->aggregate, &r->processes);
+	intern_label_keys(r);
+	err = kallsyms_open("/proc/kallsyms", &r->kallsyms);
+	if (err)
+		message_warn("kernel functions will have no names: /proc/kallsyms: %s%s", strerror(-err),
+			     err == -EPERM ? " (needs CAP_SYSLOG, and kernel.kptr_restrict below 2)" : "");
+	r->aggregate.kallsyms = r->kallsyms;
+	err = mmap_watch_open(&r->watch);
+	if (err) {
+		message_warn("libraries loaded while recording are noticed late: %s", strerror(-err));
+		r->watch = NULL;
+	}
+	return 0;
+}
+
+void recorder_close(struct recorder *r)
+{
+	aggregate_fini(&r->aggregate);
+	processes_fini(&r->processes);
+	kallsyms_free(r->kallsyms);
+	mmap_watch_free(r->watch);
+	kernel_free(r->kernel);
+}
+
+int recorder_add(struct recorder *r, pid_t pid)
+{
+	struct process *process = processes_get(&r->processes, pid);
+	int err;
+
+	if (!process)
+		return -ENOMEM;
+	err = kernel_add_target(r->kernel, pid);
+	if (err)
+		return err;
+	r->live++;
+	return process_refresh(&r->processes, process);
+}
+
+static void process_gone(struct recorder *r, struct process *process)
+{
+	if (process->gone)
+		return;
+	process->gone = true;
+	kernel_drop_maps(r->kernel, process->pid);
+	r->live--;
+}
+
+static void add_number(struct profile_label *labels, size_t *n, uint32_t key, int64_t number,
+		       uint32_t unit)
+{
+	labels[*n].key = key;
+	labels[*n].number = number;
+	labels[(*n)++].unit = unit;
+}
+
+static void add_text(struct recorder *r, struct profile_label *labels, size_t *n, uint32_t key,
+		     const char *text)
+{
+	if (!*text)
+		return;
+	labels[*n].key = key;
+	labels[(*n)++].value = aggregate_string(&r->aggregate, text);
+}
+
+/* Labels that do not depend on the class. */
+static size_t common_labels(struct recorder *r, const struct process *process,
+			    const struct sample_event *e, struct profile_label *labels)
+{
+	const struct attribution *by = &r->attribution;
+	char thread[COMM_BYTES + 1] = "";
+	size_t n = 0;
+
+	memcpy(thread, e->thread, COMM_BYTES);
+	add_text(r, labels, &n, r->key_comm, process->comm);
+	add_text(r, labels, &n, r->key_thread, thread);
+	add_number(labels, &n, r->key_pid, e->h.pid, r->unit_id);
+	add_number(labels, &n, r->key_tid, e->tid, r->unit_id);
+	if (!r->requests)
+		return n;
+	if (by->phase != PHASE_NONE)
+		add_text(r, labels, &n, r->key_phase, phase_names[by->phase]);
+	add_text(r, labels, &n, r->key_attribution, attribution_names[by->kind]);
+	add_text(r, labels, &n, r->key_system, by->system);
+	return n;
+}
+
+static void add_sample(struct recorder *r, const struct process *process, const struct sample *s,
+		       uint32_t stack)
+{
+	struct profile_label labels[16];
+	const struct attribution *by = &r->attribution;
+	size_t n_common, n;
+
+	memset(labels, 0, sizeof(labels)); /* label sets are compared as bytes */
+	n_common = common_labels(r, process, s->event, labels);
+	if (!by->n)
+		aggregate_add(&r->aggregate, stack, labels, n_common, PROFILE_SAMPLE_WEIGHT);
+	for (size_t i = 0; i < by->n; i++) {
+		const struct attributed_class *c = &by->classes[i];
+
+		n = n_common;
+		memset(labels + n, 0, (16 - n) * sizeof(*labels));
+		add_text(r, labels, &n, r->key_operation, c->operation);
+		add_text(r, labels, &n, r->key_summary, c->summary);
+		add_text(r, labels, &n, r->key_text, c->text);
+		aggregate_add(&r->aggregate, stack, labels, n, c->weight);
+	}
+}
+
+/* Whether the process's mappings must be read again before this sample's addresses are looked up. */
+static bool is_outdated(const struct process *process, const struct sample_event *e)
+{
+	if (process->changed_ns && e->h.time_ns >= process->changed_ns)
+		return true;
+	if (e->stop != STOP_NO_MAPS && e->stop != STOP_NO_MAPPING)
+		return false;
+	return e->h.time_ns > process->refreshed_ns + REFRESH_MIN_NS;
+}
+
+static void take_sample(struct recorder *r, const struct event_header *h, size_t size)
+{
+	struct process *process;
+	struct sample s;
+	uint32_t stack;
+
+	if (sample_decode(h, size, &s)) {
+		r->malformed++;
+		return;
+	}
+	process = processes_find(&r->processes, h->pid);
+	if (!process)
+		return;
+	if (!process->gone && is_outdated(process, s.event))
+		process_refresh(&r->processes, process);
+	r->n_samples++;
+	r->stops[s.event->stop < N_STOPS ? s.event->stop : STOP_NONE]++;
+	stack = aggregate_stack(&r->aggregate, process, &s);
+	if (stack == INTERN_NONE) {
+		r->aggregate.dropped += PROFILE_SAMPLE_WEIGHT;
+		return;
+	}
+	if (r->requests)
+		attribute(&r->processes, process, &s, aggregate_evidence(&r->aggregate, stack),
+			  r->redis_keys, &r->attribution);
+	add_sample(r, process, &s, stack);
+}
+
+static void take_fork(struct recorder *r, const struct process_event *e)
+{
+	struct process *parent = processes_find(&r->processes, e->parent);
+	struct process *child = processes_get(&r->processes, e->h.pid);
+
+	if (!child)
+		return;
+	r->live++;
+	if (parent)
+		process_inherit(child, parent);
+	process_refresh(&r->processes, child);
+}
+
+static void take_event(void *context, const struct event_header *h, size_t size)
+{
+	struct recorder *r = context;
+	struct process *process;
+
+	if (h->type == EVENT_SAMPLE) {
+		take_sample(r, h, size);
+		return;
+	}
+	if (size < sizeof(struct process_event)) {
+		r->malformed++;
+		return;
+	}
+	if (h->type == EVENT_FORK) {
+		take_fork(r, (const struct process_event *)h);
+		return;
+	}
+	process = processes_find(&r->processes, h->pid);
+	if (!process)
+		return;
+	if (h->type == EVENT_EXEC)
+		process_reset(&r->processes, process);
+	else if (h->type == EVENT_EXIT)
+		process_gone(r, process);
+}
+
+static void mapped(void *context, pid_t pid, uint64_t time_ns)
+{
+	struct recorder *r = context;
+
+	for (size_t i = 0; i < r->processes.n; i++) {
+		struct process *process = r->processes.list[i];
+
+		if ((!pid || process->pid == pid) && !process->gone && !process->changed_ns &&
+		    (!pid || time_ns > process->refreshed_ns))
+			process->changed_ns = pid ? time_ns : process->refreshed_ns;
+	}
+}
+
+void recorder_drain(struct recorder *r)
+{
+	if (r->watch)
+		mmap_watch_drain(r->watch, mapped, r);
+	kernel_drain(r->kernel, take_event, r);
+	for (size_t i = 0; i < r->processes.n; i++) {
+		struct process *process = r->processes.list[i];
+
+		if (process->changed_ns && !process->gone)
+			process_refresh(&r->processes, process);
+	}
+}
+
+void recorder_check_live(struct recorder *r)
+{
+	for (size_t i = 0; i < r->processes.n; i++) {
+		struct process *process = r->processes.list[i];
+
+		if (!process->gone && kill(process->pid, 0) && errno == ESRCH)
+			process_gone(r, process);
+	}
+}
