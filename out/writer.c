@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stream and the UTF-8 decoder of the writers.
+ *
+ * write() may take less than it was given (pipes, sockets, a disk that fills up) and may be interrupted:
+ * Ctrl-C is the usual way to end a recording, so EINTR is an everyday event here.
+ */
+#include "out/writer.h"
+#include "out/profile.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void stream_init(struct stream *s, int fd)
+{
+	s->fd = fd;
+	s->err = 0;
+	s->used = 0;
+}
+
+void stream_fail(struct stream *s, int err)
+{
+	if (!s->err)
+		s->err = err;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		} else if (n < 0 && errno == EAGAIN) {
+			struct pollfd writable = {.fd = fd, .events = POLLOUT};
+
+			if (poll(&writable, 1, -1) < 0 && errno != EINTR)
+				return -errno;
+		} else if (n < 0 && errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+int stream_flush(struct stream *s)
+{
+	if (!s->err && s->used)
+		s->err = write_all(s->fd, s->buffer, s->used);
+	s->used = 0;
+	return s->err;
+}
+
+void stream_write(struct stream *s, const void *data, size_t len)
+{
+	const char *from = data;
+
+	while (len && !s->err) {
+		size_t room = sizeof(s->buffer) - s->used;
+		size_t n = len < room ? len : room;
+
+		memcpy(s->buffer + s->used, from, n);
+		s->used += n;
+		from += n;
+		len -= n;
+		if (s->used == sizeof(s->buffer))
+			stream_flush(s);
+	}
+}
+
+void stream_puts(struct stream *s, const char *text)
+{
+	stream_write(s, text, strlen(text));
+}
+
+void stream_number(struct stream *s, uint64_t number)
+{
+	char digits[24];
+	int n = snprintf(digits, sizeof(digits), "%" PRIu64, number);
+
+	stream_write(s, digits, (size_t)n);
+}
+
+/* Of the sequence that starts with this byte; 0 if none does. */
+static size_t utf8_length(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc0 || first >= 0xf8)
+		return 0;
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+size_t utf8_decode(const char *s, uint32_t *code_point)
+{
+	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+	const unsigned char *b = (const unsigned char *)s;
+	size_t len = utf8_length(b[0]);
+	uint32_t c;
+	size_t i;
+
+	if (len <= 1) {
+		*code_point = len ? b[0] : UTF8_REPLACEMENT;
+		return 1;
+	}
+	c = b[0] & (0x7fu >> len);
+	for (i = 1; i < len; i++) {
+		/* The terminating NUL is no continuation byte: this never reads past it. */
+		if ((b[i] & 0xc0) != 0x80)
+			break;
+		c = c << 6 | (b[i] & 0x3fu);
+	}
+	if (i < len || c < smallest[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
+		*code_point = UTF8_REPLACEMENT;
+		return 1;
+	}
+	*code_point = c;
+	return len;
+}
+
+int utf8_valid(const char *s)
+{
+	while (*s) {
+		uint32_t c;
+		size_t n = utf8_decode(s, &c);
+
+		if (c == UTF8_REPLACEMENT && n == 1)
+			return 0;
+		s += n;
+	}
+	return 1;
+}
+
+const char *label_string(const struct profile *p, uint32_t labelset, const char *key)
+{
+	const struct profile_labelset *set = &p->labelsets[labelset];
+
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct profile_label *label = &p->labels[set->first + i];
+
+		if (!label->unit && p->strings[label->value][0] &&
+		    !strcmp(p->strings[label->key], key))
+			return p->strings[label->value];
+	}
+	return NULL;
+}

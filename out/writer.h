@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the writers in out/ share: a buffered stream to a descriptor, UTF-8, and a look at a label.
+ */
+#ifndef WIREPROF_OUT_WRITER_H
+#define WIREPROF_OUT_WRITER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct profile;
+
+/*
+ * A buffered stream. The first error sticks and later writes do nothing, so that a writer can produce
+ * its whole output and ask once, at stream_flush().
+ */
+struct stream {
+	int fd;
+	int err; /* 0 or -errno */
+	size_t used;
+	char buffer[16384];
+};
+
+void stream_init(struct stream *s, int fd);
+void stream_fail(struct stream *s, int err); /* err is -errno; the first one stays */
+void stream_write(struct stream *s, const void *data, size_t len);
+void stream_puts(struct stream *s, const char *text);
+void stream_number(struct stream *s, uint64_t number);
+int stream_flush(struct stream *s); /* 0 or the -errno that stuck */
+
+/*
+ * Decodes one code point of a NUL-terminated string that is not at its end. Returns the bytes consumed,
+ * at least 1. Invalid bytes (overlong forms, surrogates, cut sequences) come out one at a time as U+FFFD.
+ */
+#define UTF8_REPLACEMENT 0xfffdu
+size_t utf8_decode(const char *s, uint32_t *code_point);
+int utf8_valid(const char *s);
+
+/* The value of a string label of the set, or NULL. Empty values count as absent, as they do in pprof. */
+const char *label_string(const struct profile *p, uint32_t labelset, const char *key);
+
+#endif
