@@ -77,6 +77,24 @@ struct target {
 	__u32 reserved;
 };
 
+/* A connection's last message: where it is, not what it says. Value of the sockets map. */
+enum {
+	SLOT_PIECES = 1 << 0, /* messages of this connection come in pieces: keep a copy of the head */
+	SLOT_MORE = 1 << 1,   /* AF_UNIX: bytes were left in the queue by the last receive */
+};
+struct socket_slot {
+	__u64 sock;	/* kernel address, as a name only */
+	__u64 buffer;	/* user address of the last receive */
+	__u64 received;	/* bytes of the message so far */
+	__u32 last;	/* bytes of the last receive */
+	__u32 tgid;	/* who received */
+	__u32 write_seq;	/* TCP: bytes queued for sending when the last receive happened */
+	__u16 head_bytes; /* in heads[same index] */
+	__u16 flags;
+	__u64 reserved[3];
+};
+_Static_assert(sizeof(struct socket_slot) == 64, "one cache line");
+
 /* --- events --- */
 
 enum event_type { EVENT_SAMPLE = 1, EVENT_FORK, EVENT_EXEC, EVENT_EXIT };

@@ -69,29 +69,14 @@ struct {
 /*
  * What a connection's last message is: pointers, not bytes. Set-associative by the socket's address: a
  * connection lives in one of SOCKET_WAYS neighbouring places. Written by the receive hook, read when a
- * sample fires. An entry dies at end of stream, or is evicted when its set is full (SOCKETS_EVICTED).
+ * sample fires, and by the user side (mapped read-only) to learn what a server is asked for. An entry dies at end of stream, or is evicted when its set is full (SOCKETS_EVICTED).
  */
-enum {
-	SLOT_PIECES = 1 << 0, /* messages of this connection come in pieces: keep a copy of the head */
-	SLOT_MORE = 1 << 1,   /* AF_UNIX: bytes were left in the queue by the last receive */
-};
-struct socket_slot {
-	u64 sock;	/* kernel address, as a name only */
-	u64 buffer;	/* user address of the last receive */
-	u64 received;	/* bytes of the message so far */
-	u32 last;	/* bytes of the last receive */
-	u32 tgid;	/* who received */
-	u32 write_seq;	/* TCP: bytes queued for sending when the last receive happened */
-	u16 head_bytes; /* in heads[same index] */
-	u16 flags;
-	u64 reserved[3];
-};
-_Static_assert(sizeof(struct socket_slot) == 64, "one cache line");
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, u32);
 	__type(value, struct socket_slot);
 	__uint(max_entries, MAX_SOCKETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 } sockets SEC(".maps");
 
 /* First bytes of a connection's message, where they were copied. Lives and dies with its socket slot. */

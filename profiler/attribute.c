@@ -16,9 +16,12 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 #include "attribute.h"
 
-#define READ_HANDLER "readQueryFromClient"
+#define READ_HANDLER   "readQueryFromClient"
+#define LEARN_BYTES    256
+#define LEARN_RETRY_NS 1000000000ull
 
 #define X(name, text) [ATTRIBUTION_##name] = text,
 const char *const attribution_names[N_ATTRIBUTIONS] = {ATTRIBUTIONS(X)};
@@ -101,36 +104,74 @@ static void by_batch(struct attribution *out, const char *const *operations)
 								   : ATTRIBUTION_EXACT;
 }
 
+/* How many of the operations this server was seen to be asked for; *only is the last of them. */
+static size_t count_seen(const struct process *process, const char *const *operations,
+			 const char **only)
+{
+	size_t seen = 0;
+
+	for (const char *const *o = operations; *o; o++)
+		for (uint32_t i = 0; i < process->operations.n; i++)
+			if (!strcmp(intern_key(&process->operations, i, NULL), *o)) {
+				*only = *o;
+				seen++;
+			}
+	return seen;
+}
+
+/*
+ * Looks at what every connection of the server has asked for last, where it lies in the server's memory: one
+ * pass over the connections, at most one a second. A server whose samples seldom meet their requests
+ * (I/O threads) is learned that way.
+ */
+static void learn_operations(const struct processes *processes, struct process *process,
+			     struct redis_batch *batch)
+{
+	const volatile struct socket_slot *slots = kernel_sockets(processes->kernel);
+	uint64_t now = monotonic_ns();
+	uint8_t bytes[LEARN_BYTES];
+
+	if (!slots || now - process->learned_ns < LEARN_RETRY_NS)
+		return;
+	process->learned_ns = now;
+	for (uint32_t i = 0; i < MAX_SOCKETS; i++) {
+		struct iovec to = {bytes, sizeof(bytes)}, from = {(void *)slots[i].buffer, sizeof(bytes)};
+		struct redis_message m = {.tail.ptr = bytes, .received = slots[i].last};
+
+		if (!slots[i].sock || slots[i].tgid != (uint32_t)process->pid || !m.received)
+			continue;
+		if (from.iov_len > m.received)
+			from.iov_len = m.received;
+		if (process_vm_readv(process->pid, &to, 1, &from, 1, 0) != (ssize_t)from.iov_len)
+			continue;
+		m.tail.len = from.iov_len;
+		m.last_received = m.received;
+		if (redis_classify(&m, REDIS_KEYS_NONE, batch) == REDIS_COMMANDS)
+			remember_operations(process, batch);
+	}
+}
+
 /*
  * The command function alone: one operation, or, where compilers left only a function that several
  * share, the one of them that this server was seen to be asked for; else all their names.
  */
-static void by_stack(struct attribution *out, const struct process *process,
-		     const char *const *operations)
+static void by_stack(struct attribution *out, const struct processes *processes,
+		     struct process *process, const char *const *operations)
 {
-	const char *only = NULL;
-	size_t seen = 0, used = 0;
+	const char *name = operations[0];
+	size_t used = 0;
 
-	for (const char *const *o = operations; *o; o++) {
-		uint32_t n = process->operations.n;
-
-		for (uint32_t i = 0; i < n; i++) {
-			if (strcmp(intern_key(&process->operations, i, NULL), *o))
-				continue;
-			only = *o;
-			seen++;
-		}
+	if (operations[1] && !count_seen(process, operations, &name))
+		learn_operations(processes, process, &out->batch);
+	if (operations[1] && count_seen(process, operations, &name) != 1) {
+		for (const char *const *o = operations; *o && used < sizeof(out->family); o++)
+			used += snprintf(out->family + used, sizeof(out->family) - used, "%s%s",
+					 used ? "/" : "", *o);
+		name = out->family;
 	}
-	if (!operations[1]) {
-		only = operations[0];
-		seen = 1;
-	}
-	for (const char *const *o = operations; seen != 1 && *o && used < sizeof(out->family); o++)
-		used += snprintf(out->family + used, sizeof(out->family) - used, "%s%s",
-				 used ? "/" : "", *o);
 	out->classes[0] = (struct attributed_class){
-		.operation = seen == 1 ? only : out->family,
-		.summary = seen == 1 ? only : out->family,
+		.operation = name,
+		.summary = name,
 		.text = "",
 		.weight = PROFILE_SAMPLE_WEIGHT,
 	};
@@ -157,8 +198,8 @@ static void by_verdict(struct attribution *out, const char *const *operations)
 	}
 }
 
-static void execute(struct attribution *out, struct process *process, const struct evidence *evidence,
-		    bool under_read)
+static void execute(struct attribution *out, const struct processes *processes,
+		    struct process *process, const struct evidence *evidence, bool under_read)
 {
 	const char *const *operations = evidence->operations;
 	const struct redis_batch *batch = &out->batch;
@@ -169,7 +210,7 @@ static void execute(struct attribution *out, struct process *process, const stru
 	if (named)
 		by_batch(out, operations);
 	else if (operations)
-		by_stack(out, process, operations);
+		by_stack(out, processes, process, operations);
 	else if (under_read)
 		by_verdict(out, NULL);
 	else if (evidence->context == REDIS_FRAME_REPLY)
@@ -224,14 +265,14 @@ void attribute(struct processes *processes, struct process *process, const struc
 		}
 		trusted = !is_named_server(processes, process) || !evidence->complete ||
 			  evidence->context == REDIS_FRAME_READ;
-		execute(out, process, evidence, trusted);
+		execute(out, processes, process, evidence, trusted);
 		break;
 	case PHASE_REPLY:
 		by_verdict(out, NULL);
 		break;
 	case PHASE_NONE:
 		if (evidence->operations && is_named_server(processes, process))
-			by_stack(out, process, evidence->operations);
+			by_stack(out, processes, process, evidence->operations);
 		else if (evidence->context == REDIS_FRAME_REPLY && is_named_server(processes, process))
 			out->phase = PHASE_REPLY;
 		break;

@@ -150,6 +150,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **out)
 		explain("opening the ring buffer", err);
 		goto fail;
 	}
+	kernel_map_sockets(k);
 	*out = k;
 	return 0;
 fail:
@@ -244,6 +245,7 @@ void kernel_free(struct kernel *k)
 	kernel_detach(k);
 	free(k->samplers);
 	ring_buffer__free(k->ring);
+	kernel_unmap_sockets(k);
 	wireprof_bpf__destroy(k->skel);
 	free(k);
 }

@@ -18,8 +18,12 @@ struct kernel {
 	enum receive_hook hook;
 	unsigned int frequency_hz;
 	uint32_t next_table;
+	const volatile struct socket_slot *sockets; /* mapped read-only */
 	kernel_event_fn event_fn;
 	void *event_context;
 };
+
+void kernel_map_sockets(struct kernel *k);
+void kernel_unmap_sockets(struct kernel *k);
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "kernel_internal.h"
 
@@ -132,4 +133,23 @@ void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS
 			counters[key] += values[cpu];
 	}
 	free(values);
+}
+
+void kernel_map_sockets(struct kernel *k)
+{
+	void *slots = mmap(NULL, MAX_SOCKETS * sizeof(*k->sockets), PROT_READ, MAP_SHARED,
+			   bpf_map__fd(k->skel->maps.sockets), 0);
+
+	k->sockets = slots == MAP_FAILED ? NULL : slots;
+}
+
+void kernel_unmap_sockets(struct kernel *k)
+{
+	if (k->sockets)
+		munmap((void *)k->sockets, MAX_SOCKETS * sizeof(*k->sockets));
+}
+
+const volatile struct socket_slot *kernel_sockets(const struct kernel *k)
+{
+	return k->sockets;
 }

@@ -24,7 +24,7 @@ const char record_usage[] =
 	"  -F HZ                 samples per second and CPU (default 99)\n"
 	"  -d SECONDS            how long (default: until Ctrl-C or the target's end)\n"
 	"  -o FILE               where to; .pb.gz pprof, .folded, .html flame graph; - for stdout\n"
-	"                        (default wireprof.html)\n"
+	"                        (default wireprof.html); several -o write several files\n"
 	"  -f FORMAT             pprof, folded or flamegraph, whatever the file is called\n"
 	"      --user-only       stacks without their kernel frames\n"
 	"      --kernel-only     stacks without their user frames\n"
@@ -90,14 +90,14 @@ static bool ends_with(const char *text, const char *ending)
 	return n >= m && !strcmp(text + n - m, ending);
 }
 
-static int parse_format(const char *text, struct record_options *o)
+static int parse_format(const char *text, enum output_format *out)
 {
 	if (!strcmp(text, "pprof"))
-		o->format = FORMAT_PPROF;
+		*out = FORMAT_PPROF;
 	else if (!strcmp(text, "folded"))
-		o->format = FORMAT_FOLDED;
+		*out = FORMAT_FOLDED;
 	else if (!strcmp(text, "flamegraph"))
-		o->format = FORMAT_FLAMEGRAPH;
+		*out = FORMAT_FLAMEGRAPH;
 	else {
 		message_error("-f takes pprof, folded or flamegraph, not \"%s\"", text);
 		return -EINVAL;
@@ -105,20 +105,46 @@ static int parse_format(const char *text, struct record_options *o)
 	return 0;
 }
 
-static int format_of_file(struct record_options *o)
+static int format_of_file(const char *path, enum output_format *out)
 {
-	if (ends_with(o->output, ".pb.gz") || ends_with(o->output, ".pprof"))
-		o->format = FORMAT_PPROF;
-	else if (ends_with(o->output, ".folded"))
-		o->format = FORMAT_FOLDED;
-	else if (ends_with(o->output, ".html"))
-		o->format = FORMAT_FLAMEGRAPH;
+	if (ends_with(path, ".pb.gz"))
+		*out = FORMAT_PPROF;
+	else if (ends_with(path, ".folded"))
+		*out = FORMAT_FOLDED;
+	else if (ends_with(path, ".html"))
+		*out = FORMAT_FLAMEGRAPH;
 	else {
 		message_error("cannot tell the format of \"%s\": end it in .pb.gz, .folded or .html, or use -f",
-			      o->output);
+			      path);
 		return -EINVAL;
 	}
 	return 0;
+}
+
+static int add_output(const char *path, struct record_options *o)
+{
+	if (o->n_outputs == MAX_OUTPUTS) {
+		message_error("-o can be given at most %d times", MAX_OUTPUTS);
+		return -EINVAL;
+	}
+	o->outputs[o->n_outputs++].path = path;
+	return 0;
+}
+
+/* Each file's format: the one that -f gives (here a pointer to it), else by the file's ending. */
+static int choose_formats(struct record_options *o, const enum output_format *given)
+{
+	int err = 0;
+
+	if (!o->n_outputs)
+		add_output("wireprof.html", o);
+	for (size_t i = 0; i < o->n_outputs && !err; i++) {
+		if (given)
+			o->outputs[i].format = *given;
+		else
+			err = format_of_file(o->outputs[i].path, &o->outputs[i].format);
+	}
+	return err;
 }
 
 static int parse_keys(const char *text, struct record_options *o)
@@ -157,7 +183,8 @@ static const struct option long_options[] = {
 	{0},
 };
 
-static int take_option(int c, struct record_options *o, bool *format_given)
+static int take_option(int c, struct record_options *o, enum output_format *format,
+		       bool *format_given)
 {
 	switch (c) {
 	case 'p':
@@ -167,11 +194,10 @@ static int take_option(int c, struct record_options *o, bool *format_given)
 	case 'd':
 		return parse_number("-d", optarg, 0.1, MAX_SECONDS, &o->duration_s);
 	case 'o':
-		o->output = optarg;
-		return 0;
+		return add_output(optarg, o);
 	case 'f':
 		*format_given = true;
-		return parse_format(optarg, o);
+		return parse_format(optarg, format);
 	case OPT_USER_ONLY:
 		return parse_parts(STACKS_USER_ONLY, o);
 	case OPT_KERNEL_ONLY:
@@ -216,12 +242,12 @@ static int check_target(struct record_options *o, int argc, char **argv)
 
 int record_options_parse(int argc, char **argv, struct record_options *out)
 {
+	enum output_format format;
 	bool format_given = false;
 	int c, err;
 
 	*out = (struct record_options){
 		.frequency_hz = DEFAULT_HZ,
-		.output = "wireprof.html",
 		.requests = true,
 	};
 	optind = 0;
@@ -237,18 +263,12 @@ int record_options_parse(int argc, char **argv, struct record_options *out)
 			message_error("option \"%s\" wants a value; see wireprof record --help", word);
 			return -EINVAL;
 		}
-		err = take_option(c, out, &format_given);
+		err = take_option(c, out, &format, &format_given);
 		if (err)
 			return err;
 	}
 	err = check_target(out, argc, argv);
-	if (!err && !format_given) {
-		if (strcmp(out->output, "-"))
-			err = format_of_file(out);
-		else {
-			message_error("-o - needs -f: pprof, folded or flamegraph");
-			err = -EINVAL;
-		}
-	}
+	if (!err)
+		err = choose_formats(out, format_given ? &format : NULL);
 	return err;
 }

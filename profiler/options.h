@@ -8,7 +8,8 @@
 #include "../protocols/redis.h"
 #include "profile_build.h"
 
-#define MAX_PIDS 1024
+#define MAX_PIDS    1024
+#define MAX_OUTPUTS 4
 
 enum output_format { FORMAT_PPROF, FORMAT_FOLDED, FORMAT_FLAMEGRAPH };
 
@@ -18,8 +19,11 @@ struct record_options {
 	char **command; /* -- CMD ...; NULL: none */
 	unsigned int frequency_hz;
 	double duration_s; /* 0: until Ctrl-C, or until the targets are gone */
-	const char *output; /* "-": stdout */
-	enum output_format format;
+	struct {
+		const char *path; /* "-": stdout */
+		enum output_format format;
+	} outputs[MAX_OUTPUTS]; /* -o may be given several times */
+	size_t n_outputs;
 	enum stack_parts parts;
 	bool requests;
 	enum redis_keys redis_keys;

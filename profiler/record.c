@@ -41,8 +41,14 @@ static void catch_signals(void)
 
 struct output {
 	const char *path;
+	enum output_format format;
 	int fd;
 	bool created;
+};
+
+struct outputs {
+	struct output list[MAX_OUTPUTS];
+	size_t n;
 };
 
 static int output_open(struct output *o, const char *path)
@@ -63,24 +69,43 @@ static int output_open(struct output *o, const char *path)
 	return -1;
 }
 
-static void output_discard(struct output *o)
+static void outputs_discard(struct outputs *outputs)
 {
-	if (o->fd > STDOUT_FILENO)
-		close(o->fd);
-	if (o->created)
-		unlink(o->path);
+	for (size_t i = 0; i < outputs->n; i++) {
+		struct output *o = &outputs->list[i];
+
+		if (o->fd != STDOUT_FILENO)
+			close(o->fd);
+		if (o->created)
+			unlink(o->path);
+	}
+	outputs->n = 0;
 }
 
-static int output_write(struct output *o, enum output_format format, const struct profile *p)
+static int outputs_open(struct outputs *outputs, const struct record_options *o)
+{
+	for (outputs->n = 0; outputs->n < o->n_outputs; outputs->n++) {
+		struct output *output = &outputs->list[outputs->n];
+
+		output->format = o->outputs[outputs->n].format;
+		if (output_open(output, o->outputs[outputs->n].path)) {
+			outputs_discard(outputs);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int output_write(struct output *o, const struct profile *p)
 {
 	struct stat st;
 	int err = 0;
 
 	if (!fstat(o->fd, &st) && S_ISREG(st.st_mode) && o->fd != STDOUT_FILENO && ftruncate(o->fd, 0))
 		err = -errno;
-	if (!err && format == FORMAT_PPROF)
+	if (!err && o->format == FORMAT_PPROF)
 		err = pprof_write(p, o->fd);
-	else if (!err && format == FORMAT_FOLDED)
+	else if (!err && o->format == FORMAT_FOLDED)
 		err = folded_write(p, o->fd);
 	else if (!err)
 		err = flamegraph_write(p, o->fd);
@@ -89,6 +114,21 @@ static int output_write(struct output *o, enum output_format format, const struc
 	if (err)
 		message_error("cannot write %s: %s", o->path, strerror(-err));
 	return err;
+}
+
+/* Writes them all, even if one fails. Returns the first error. */
+static int outputs_write(struct outputs *outputs, const struct profile *p)
+{
+	int first = 0, err;
+
+	for (size_t i = 0; i < outputs->n; i++) {
+		err = output_write(&outputs->list[i], p);
+		if (!first)
+			first = err;
+		if (!err && outputs->list[i].fd != STDOUT_FILENO)
+			message_info("wrote %s", outputs->list[i].path);
+	}
+	return first;
 }
 
 /* --- targets --- */
@@ -224,7 +264,7 @@ static void describe_target(const struct recorder *r, const struct record_option
 		snprintf(out, size, "%zu processes", o->n_pids);
 }
 
-static int finish(struct recorder *r, const struct record_options *o, struct output *output,
+static int finish(struct recorder *r, const struct record_options *o, struct outputs *outputs,
 		  uint64_t start_ns, uint64_t end_ns, uint64_t start_utc_ns)
 {
 	struct summary summary;
@@ -235,7 +275,7 @@ static int finish(struct recorder *r, const struct record_options *o, struct out
 	err = profile_build(&r->aggregate, o->parts, &profile);
 	if (err) {
 		message_error("cannot build the profile: %s", strerror(-err));
-		output_discard(output);
+		outputs_discard(outputs);
 		return err;
 	}
 	describe_target(r, o, target, sizeof(target));
@@ -246,21 +286,19 @@ static int finish(struct recorder *r, const struct record_options *o, struct out
 	summary_make(r, &profile, own_cpu_s(), &summary);
 	profile.comments = (const char *const *)summary.lines;
 	profile.n_comments = summary.n;
-	err = output_write(output, o->format, &profile);
 	if (!r->n_samples)
 		message_warn("nothing sampled: %s used no CPU in %.1f s; give it load, or record longer (-d)",
 			     target, profile.duration_ns / 1e9);
 	else
 		for (size_t i = 0; i < summary.n; i++)
 			message_info("%s", summary.lines[i]);
-	if (!err && output->fd != STDOUT_FILENO)
-		message_info("wrote %s", output->path);
+	err = outputs_write(outputs, &profile);
 	summary_free(&summary);
 	profile_free(&profile);
 	return err;
 }
 
-static int run(struct recorder *r, const struct record_options *o, struct output *output)
+static int run(struct recorder *r, const struct record_options *o, struct outputs *outputs)
 {
 	struct child child = {0};
 	uint64_t start_ns, end_ns, start_utc_ns;
@@ -287,10 +325,10 @@ static int run(struct recorder *r, const struct record_options *o, struct output
 	kernel_detach(r->kernel);
 	recorder_drain(r);
 	end_child(&child);
-	return finish(r, o, output, start_ns, end_ns, start_utc_ns);
+	return finish(r, o, outputs, start_ns, end_ns, start_utc_ns);
 discard:
 	child_abandon(&child);
-	output_discard(output);
+	outputs_discard(outputs);
 	return err;
 }
 
@@ -299,7 +337,7 @@ int command_record(int argc, char **argv)
 	struct recorder_options recorder_options;
 	static struct recorder recorder; /* large: it holds a stack and a batch of requests */
 	struct record_options options;
-	struct output output;
+	struct outputs outputs;
 	int err;
 
 	err = record_options_parse(argc, argv, &options);
@@ -309,7 +347,7 @@ int command_record(int argc, char **argv)
 	}
 	if (err)
 		return EXIT_USAGE;
-	if (check_pids(&options) || output_open(&output, options.output))
+	if (check_pids(&options) || outputs_open(&outputs, &options))
 		return EXIT_FAILED;
 	catch_signals();
 	recorder_options = (struct recorder_options){
@@ -318,10 +356,10 @@ int command_record(int argc, char **argv)
 		.redis_keys = options.redis_keys,
 	};
 	if (recorder_open(&recorder, &recorder_options)) {
-		output_discard(&output);
+		outputs_discard(&outputs);
 		return EXIT_FAILED;
 	}
-	err = run(&recorder, &options, &output);
+	err = run(&recorder, &options, &outputs);
 	recorder_close(&recorder);
 	return err ? EXIT_FAILED : EXIT_DONE;
 }

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which command each sample belongs to, against a real redis-server and its own accounting."""
+import time
+import unittest
+
+import harness
+from harness import Load, pin, record, until
+from redis_load import (COMMANDS, client_of, difference, expected_shares, fill, pipeline_of)
+from redis_server import RedisServer, encode
+
+ATTRIBUTED = ("exact", "pipeline", "stack")
+
+
+def attributed_share(profile, phase="execute"):
+    shares = profile.shares("attribution", phase=phase)
+    return sum(shares.get(a, 0) for a in ATTRIBUTED)
+
+
+def only_operations(profile):
+    return {s.labels["db_operation_name"] for s in profile.samples if "db_operation_name" in s.labels}
+
+
+class RedisAttribution(unittest.TestCase):
+    def recorded(self, server, functions, seconds, *options, **how):
+        """Records under load; returns profile, text and the server's accounting of the same time."""
+        with Load(functions, seconds + 6):
+            time.sleep(1)  # clients connect and get busy; not waited for: being busy already is the point
+            before, t0 = server.command_stats(), time.monotonic()
+            profile, text = record(server.pid, seconds, *options, **how)
+            spent = time.monotonic() - t0
+            stats = difference(server.command_stats(), before)
+        scale = seconds / spent  # the accounting also covers attaching and detaching, under a steady load
+        stats = {op: (c * scale, us * scale) for op, (c, us) in stats.items() if op != "INFO"}
+        return profile, text, stats
+
+    def assert_truth(self, profile, stats, points):
+        execute = profile.total(phase="execute")
+        expected = expected_shares(stats, execute / 1000)
+        got = profile.shares("db_operation_name", phase="execute")
+        table = {op: "%.1f%% (server: %.1f%%)" % (100 * got.get(op, 0), 100 * e)
+                 for op, e in sorted(expected.items(), key=lambda x: -x[1])}
+        print("   ", table, flush=True)
+        for op, share in expected.items():
+            self.assertAlmostEqual(got.get(op, 0), share, delta=points / 100, msg="%s: %s" % (op, table))
+
+    def assert_mix(self, functions, points, hz=4999, seconds=12, env=None, options=()):
+        with RedisServer(*options) as server:
+            pin(server.pid, 0)
+            fill(server)
+            profile, text, stats = self.recorded(server, functions(server), seconds, hz=hz, env=env)
+            samples = sum(s.count for s in profile.samples if s.labels.get("phase") == "execute")
+            self.assertGreaterEqual(samples, 4000)
+            self.assert_truth(profile, stats, points)
+            return profile, text
+
+    def test_mix_matches_the_servers_accounting(self):
+        profile, text = self.assert_mix(lambda s: [client_of(s, op) for op in COMMANDS], 2)
+        self.assertGreaterEqual(attributed_share(profile), 0.99)
+        self.assertIn("tp_btf/sock_recv_length", text)
+
+    def test_fallback_hook(self):
+        profile, text = self.assert_mix(lambda s: [client_of(s, op) for op in COMMANDS], 2,
+                                        env={"WIREPROF_HOOK": "sys_exit"})
+        self.assertGreaterEqual(attributed_share(profile), 0.99)
+        self.assertIn("raw_tp/sys_exit", text)
+
+    def test_unix_sockets(self):
+        profile, _ = self.assert_mix(lambda s: [client_of(s, op, unix=True) for op in COMMANDS], 2)
+        self.assertGreaterEqual(attributed_share(profile), 0.99)
+
+    def test_pipelines_of_unequal_cost(self):
+        cheap = ["GET", "INCR", "GET", "INCR", "GET", "LRANGE", "GET", "INCR"]
+        dear = ["SORT", "ZRANGEBYSCORE", "EVAL", "LRANGE", "GET", "GET", "INCR", "ZRANGEBYSCORE"]
+        profile, _ = self.assert_mix(lambda s: [pipeline_of(s, cheap + dear)] * 3, 3)
+        shares = profile.shares("attribution", phase="execute")
+        self.assertGreater(shares.get("exact", 0), 0.5, shares)  # named by their stacks
+        self.assertGreater(shares.get("pipeline", 0), 0.01, shares)
+        sort = [s for s in profile.samples if "sortCommandGeneric" in s.frames]
+        self.assertTrue(sort)
+        self.assertEqual({(s.labels["db_operation_name"], s.labels["attribution"]) for s in sort},
+                         {("SORT", "exact")})
+
+    def test_pipeline_weights_add_up(self):
+        with RedisServer() as server:
+            fill(server)
+            with Load([pipeline_of(server, ["GET", "INCR", "LRANGE"] * 5 + ["GET"])] * 2, 8):
+                time.sleep(0.5)
+                profile, text = record(server.pid, 4)
+            taken = int(text.split("samples: ")[1].split(" taken")[0])
+            self.assertEqual(sum(s.count for s in profile.samples), taken)
+            self.assertEqual(sum(s.nanoseconds for s in profile.samples), taken * profile.period)
+
+    def test_open_busy_connections_from_the_first_second(self):
+        with RedisServer() as server:
+            fill(server)
+            with Load([client_of(server, op) for op in ("GET", "SORT", "EVAL", "LRANGE")], 10):
+                time.sleep(1)
+                profile, _ = record(server.pid, 1)
+            self.assertGreaterEqual(attributed_share(profile), 0.99)
+            self.assertEqual(only_operations(profile), {"GET", "SORT", "EVAL", "LRANGE"})
+
+    def assert_pieces(self, unix, least):
+        value = b"p" * (1 << 20)
+        whole = encode("SET", "doc:1", value)
+
+        def pieces(server):
+            def run(random, deadline):
+                client = server.client(unix)
+                for _ in until(deadline):
+                    at = 0
+                    while at < len(whole):
+                        n = random.choice([7, 100, 5000, 60_000, 200_000])
+                        client.send(whole[at:at + n])
+                        at += n
+                    client.reply()
+                client.close()
+            return run
+
+        with RedisServer() as server:
+            fill(server)
+            with Load([pieces(server), pieces(server), client_of(server, "GET")], 12):
+                time.sleep(0.5)
+                profile, _ = record(server.pid, 8)
+            # Nothing but the two commands is ever named, and the pieces of a SET are that SET.
+            self.assertEqual(only_operations(profile), {"GET", "SET"})
+            self.assertEqual({s.labels["db_query_summary"] for s in profile.samples
+                              if s.labels.get("db_operation_name") == "SET" and
+                              s.labels["attribution"] == "exact"}, {"SET doc:*"})
+            self.assertGreaterEqual(attributed_share(profile), least, profile.shares("attribution",
+                                                                                    phase="execute"))
+
+    def test_set_of_a_megabyte_in_pieces(self):
+        self.assert_pieces(False, 0.98)
+
+    def test_interleaved_clients_and_their_replies(self):
+        with RedisServer() as server:
+            fill(server)
+            with Load([client_of(server, "SORT"), client_of(server, "LRANGE"), client_of(server, "GET"),
+                       client_of(server, "EVAL")], 12):
+                time.sleep(0.5)
+                profile, _ = record(server.pid, 8)
+        frames = {"SORT": "sortCommandGeneric", "LRANGE": "addListRangeReply", "EVAL": "evalGenericCommand",
+                  "GET": "getGenericCommand"}
+        for operation, function in frames.items():
+            owners = {s.labels.get("db_operation_name") for s in profile.samples if function in s.frames}
+            self.assertEqual(owners, {operation}, function)
+        self.assertGreaterEqual(attributed_share(profile, "reply"), 0.97)
+
+    def test_replies_go_to_their_own_command(self):
+        """One client reads much with a cheap command, the other little with a dear one: the bytes are the first's."""
+        with RedisServer() as server:
+            fill(server)
+            client = server.client()
+            client.call("SET", "blob:1", b"b" * 400_000)
+            client.close()
+
+            def blobs(random, deadline):
+                c = server.client()
+                for _ in until(deadline):
+                    c.call("GET", "blob:1")
+                c.close()
+
+            with Load([blobs, client_of(server, "SORT"), client_of(server, "EVAL")], 12):
+                time.sleep(0.5)
+                profile, _ = record(server.pid, 8)
+        copying = [s for s in profile.samples if s.labels.get("phase") == "reply" and
+                   any("copy" in f and "iter" in f for f in s.frames)]
+        total = sum(s.nanoseconds for s in copying)
+        self.assertGreater(len(copying), 0)
+        got = sum(s.nanoseconds for s in copying if s.labels.get("db_operation_name") == "GET")
+        self.assertGreater(got / total, 0.95)
+
+    def test_io_threads(self):
+        """One thread reads, another executes: only the stack knows whose command runs."""
+        with RedisServer("--io-threads", "4", "--io-threads-do-reads", "yes") as server:
+            fill(server)
+            functions = [client_of(server, op) for op in ("SORT", "ZRANGEBYSCORE", "EVAL", "INCR")] * 3
+            with Load(functions, 12):
+                time.sleep(0.5)
+                profile, _ = record(server.pid, 8)
+        for operation, function in {"SORT": "sortCommandGeneric", "EVAL": "evalGenericCommand",
+                                    "ZRANGEBYSCORE": "genericZrangebyscoreCommand",
+                                    "INCR": "incrDecrCommand"}.items():
+            owners = {s.labels.get("db_operation_name") for s in profile.samples if function in s.frames}
+            self.assertEqual(owners, {operation}, function)
+        self.assertGreater(profile.total(attribution="stack"), 0.2 * profile.total())
+
+    def test_keys_can_be_left_out(self):
+        with RedisServer() as server:
+            fill(server)
+            with Load([client_of(server, "GET"), client_of(server, "SORT")], 6):
+                profile, _ = record(server.pid, 3, "--redis-keys", "none")
+            self.assertTrue(profile.samples)
+            self.assertFalse([s for s in profile.strings if "user:" in s or "list:" in s])
+
+    def test_no_requests(self):
+        with RedisServer() as server:
+            fill(server)
+            with Load([client_of(server, "SORT")], 6):
+                profile, text = record(server.pid, 3, "--no-requests")
+            self.assertIn("hook: none", text)
+            self.assertFalse([s for s in profile.samples if "attribution" in s.labels or "phase" in s.labels])
+
+    def test_a_client_is_no_server(self):
+        """redis-benchmark receives replies; they are not its requests."""
+        import subprocess
+        with RedisServer() as server:
+            fill(server)
+            bench = subprocess.Popen(["redis-benchmark", "-p", str(server.port), "-n", "2000000", "-q",
+                                      "lrange", "list:a", "0", "20"], stdout=subprocess.DEVNULL)
+            try:
+                time.sleep(0.5)
+                profile, _ = record(bench.pid, 3)
+            finally:
+                bench.kill()
+                bench.wait()
+            self.assertTrue(profile.samples)
+            self.assertEqual(only_operations(profile), set())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
