@@ -81,7 +81,7 @@ struct {
 
 /* First bytes of a connection's message, where they were copied. Lives and dies with its socket slot. */
 struct head_copy {
-	u8 bytes[HEAD_BYTES];
+	u8 bytes[2 * HEAD_BYTES]; /* HEAD_BYTES are used; the rest is for the verifier's bound on an append */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

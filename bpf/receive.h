@@ -96,25 +96,37 @@ static __always_inline bool continues(const struct socket_slot *slot, const stru
 	return r->family == AF_UNIX ? slot->flags & SLOT_MORE : slot->write_seq == r->write_seq;
 }
 
+/* Appends the receive's first bytes to the copy of the message's head. */
+static __always_inline void head_append(struct socket_slot *slot, u32 index, const struct receive *r)
+{
+	struct head_copy *head = bpf_map_lookup_elem(&heads, &index);
+	u32 at = slot->head_bytes, n = r->bytes;
+
+	if (!head || at >= HEAD_BYTES)
+		return;
+	if (n > HEAD_BYTES - at)
+		n = HEAD_BYTES - at;
+	/* Or clang proves bounds away where the verifier cannot. */
+	barrier_var(at);
+	barrier_var(n);
+	if (at < HEAD_BYTES && n <= HEAD_BYTES &&
+	    !bpf_probe_read_user(&head->bytes[at], n, (void *)r->buffer))
+		slot->head_bytes = at + n;
+}
+
 static __always_inline void slot_update(struct socket_slot *slot, u32 index,
 					const struct receive *r)
 {
 	if (continues(slot, r)) {
 		slot->flags |= SLOT_PIECES;
+		if (slot->head_bytes == slot->received) /* the copy has no gap yet */
+			head_append(slot, index, r);
 		slot->received += r->bytes;
 	} else {
 		slot->received = r->bytes;
 		slot->head_bytes = 0;
-		if (r->bytes >= HEAD_COPY_MIN || slot->flags & SLOT_PIECES) {
-			struct head_copy *head = bpf_map_lookup_elem(&heads, &index);
-			u32 n = r->bytes;
-
-			if (n > HEAD_BYTES)
-				n = HEAD_BYTES;
-			barrier_var(n); /* or clang proves the bound away where the verifier cannot */
-			if (head && n <= HEAD_BYTES && !bpf_probe_read_user(head->bytes, n, (void *)r->buffer))
-				slot->head_bytes = n;
-		}
+		if (r->bytes >= HEAD_COPY_MIN || slot->flags & SLOT_PIECES)
+			head_append(slot, index, r);
 	}
 	slot->buffer = r->buffer;
 	slot->last = r->bytes;

@@ -118,10 +118,12 @@ static void name_user(struct aggregate *a, struct location *l)
 		l->name = l->system_name = aggregate_string(a, name);
 		return;
 	}
-	l->system_name = l->name = aggregate_string(a, symbol.name);
+	/* Symbol versions ("write@@GLIBC_2.2.5") are the linker's business. */
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(symbol.name, "@"), symbol.name);
+	l->system_name = l->name = aggregate_string(a, *name ? name : symbol.name);
+	redis_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
 	if (demangle(symbol.name, name, sizeof(name)))
 		l->name = aggregate_string(a, name);
-	redis_frame((struct slice){(const uint8_t *)symbol.name, strlen(symbol.name)}, &l->frame);
 }
 
 static uint32_t location(struct aggregate *a, uint32_t object, uint64_t vaddr)
@@ -174,6 +176,10 @@ static bool reached_entry(const struct sample_event *e)
 	return e->stop == STOP_END || e->stop == STOP_ZERO;
 }
 
+/*
+ * From the outside in: the outermost command is the one that the client sent (EVAL and EXEC run others
+ * inside), and the frame next outside of it says whose turn it is.
+ */
 static void find_evidence(struct aggregate *a, const uint32_t *frames, size_t n, bool complete,
 			  struct evidence *out)
 {
@@ -181,10 +187,11 @@ static void find_evidence(struct aggregate *a, const uint32_t *frames, size_t n,
 	for (size_t i = n; i-- > 0;) {
 		const struct redis_frame *f = &a->locations[frames[i]].frame;
 
-		if (f->kind == REDIS_FRAME_COMMAND && !out->operations)
+		if (f->kind == REDIS_FRAME_COMMAND) {
 			out->operations = f->operations;
-		else if (f->kind != REDIS_FRAME_PLAIN && f->kind != REDIS_FRAME_COMMAND &&
-			 out->context == REDIS_FRAME_PLAIN && !out->operations)
+			return;
+		}
+		if (f->kind != REDIS_FRAME_PLAIN)
 			out->context = f->kind;
 	}
 }

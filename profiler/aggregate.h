@@ -29,8 +29,8 @@ struct location {
 
 /* What the functions of a stack say about the request that runs, from the outside in. */
 struct evidence {
-	enum redis_frame_kind context;	/* the outermost frame that is READ, DETACHED, REPLY or BACKGROUND */
 	const char *const *operations;	/* of the outermost command function; NULL: none */
+	enum redis_frame_kind context;	/* READ, DETACHED, REPLY or BACKGROUND, next outside of that; or PLAIN */
 	bool complete;			/* the stack reaches the thread's entry */
 };
 

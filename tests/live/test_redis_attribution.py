@@ -174,7 +174,20 @@ class RedisAttribution(unittest.TestCase):
         """One thread reads, another executes: only the stack knows whose command runs."""
         with RedisServer("--io-threads", "4", "--io-threads-do-reads", "yes") as server:
             fill(server)
-            functions = [client_of(server, op) for op in ("SORT", "ZRANGEBYSCORE", "EVAL", "INCR")] * 3
+
+            def crowd(operation):
+                def run(random, deadline):
+                    clients = [server.client() for _ in range(8)]
+                    for _ in until(deadline):
+                        for c in clients:
+                            c.send(encode(*COMMANDS[operation](random)))
+                        for c in clients:
+                            c.reply()
+                    for c in clients:
+                        c.close()
+                return run
+
+            functions = [crowd(op) for op in ("SORT", "ZRANGEBYSCORE", "EVAL", "INCR")]
             with Load(functions, 12):
                 time.sleep(0.5)
                 profile, _ = record(server.pid, 8)
