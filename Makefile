@@ -35,59 +35,101 @@ GEN     := $(B)/gen/wireprof.skel.h $(B)/gen/profile.pb-c.h $(B)/gen/page.h
 
 all: $(B)/wireprof
 
+# Short lines, unless V=1.
+ifeq ($(V),1)
+say =
+else
+say = @printf '  %-7s %s\n' '$(1)' '$@';
+endif
+
 $(B)/wireprof: $(OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/obj/%.o: %.c | $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -c -o $@ $<
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -I$(B)/gen -MMD -c -o $@ $<
+	$(call say,CC)$(CC) $(CFLAGS) -I$(B)/gen -MMD -c -o $@ $<
 $(B)/san/%.o: %.c | $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(SAN) -MMD -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $(SAN) -MMD -c -o $@ $<
 $(B)/san/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
-	$(CC) -I$(B)/gen $(SAN) -MMD -c -o $@ $<
+	$(call say,CC)$(CC) -I$(B)/gen $(SAN) -MMD -c -o $@ $<
 
 # --- what runs in the kernel: no vmlinux.h, so it builds in a container ---
 $(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h)
 	@mkdir -p $(@D)
-	$(CLANG) -target bpf -D__TARGET_ARCH_$(ARCH) -O2 -g -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror -I. -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
+	$(call say,BPF)$(CLANG) -target bpf -D__TARGET_ARCH_$(ARCH) -O2 -g -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror -I. -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
 $(B)/gen/wireprof.skel.h: $(B)/gen/wireprof.bpf.o
-	$(BPFTOOL) gen skeleton $< name wireprof_bpf > $@.tmp && mv $@.tmp $@
+	$(call say,GEN)$(BPFTOOL) gen skeleton $< name wireprof_bpf > $@.tmp && mv $@.tmp $@
 
 $(B)/gen/profile.pb-c.c $(B)/gen/profile.pb-c.h &: out/profile.proto
 	@mkdir -p $(@D)
-	$(PROTOC_C) --proto_path=out --c_out=$(B)/gen $<
+	$(call say,GEN)$(PROTOC_C) --proto_path=out --c_out=$(B)/gen $<
 
 # The page, as a C array.
 $(B)/gen/page.h: out/page.html
 	@mkdir -p $(@D)
-	{ echo 'static const unsigned char page_html[] = {'; od -An -v -tx1 $< | sed 's/\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@.tmp && mv $@.tmp $@
+	$(call say,GEN){ echo 'static const unsigned char page_html[] = {'; od -An -v -tx1 $< | sed 's/\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@.tmp && mv $@.tmp $@
+
+# --- packages: a fresh Debian has none of these; what is there already is left alone ---
+BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libprotobuf-c-dev \
+	protobuf-c-compiler libiberty-dev libmd-dev pkg-config
+DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
+CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libcmocka-dev gdb golang-go chromium chromium-driver python3-selenium procps \
+	util-linux libcap2-bin
+install = @tests/install-packages $(1)
+
+demo-packages:
+	$(call install,$(DEMO_PACKAGES))
+check-packages:
+	$(call install,$(CHECK_PACKAGES))
+
+# What is built needs the packages first, so these start make again.
+demo: demo-packages
+	@$(MAKE) --no-print-directory all
+	@/usr/bin/python3 tests/live/demo.py
+check: check-packages
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory live
 
 # --- tests ---
 $(B)/tests/%: tests/%.c $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(SAN) -Itests -MMD -o $@ $< $(TEST_LIB_OBJ) $(LIBS) -lcmocka
+	$(call say,LD)$(CC) $(ALL_CFLAGS) $(SAN) -Itests -MMD -o $@ $< $(TEST_LIB_OBJ) $(LIBS) -lcmocka
 
 test: $(UNIT) $(B)/wireprof
 	@set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
 
+# Against real servers, as root. LIVE=test_cli runs one file.
+LIVE ?= test_*
+live: $(B)/wireprof $(B)/tests/page/make_page
+	@mkdir -p $(B)/page && $(B)/tests/page/make_page $(B)/page
+	@/usr/bin/python3 -m unittest discover -v -s tests/live -p '$(LIVE).py'
+
 fuzz-build: $(FUZZ)
 $(B)/fuzz/%: tests/fuzz/%.c $(TEST_LIB_SRC) | $(GEN)
 	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(TEST_LIB_SRC) $(B)/gen/profile.pb-c.c $(LIBS)
+	$(call say,FUZZ)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(TEST_LIB_SRC) $(B)/gen/profile.pb-c.c $(LIBS)
 SECONDS_EACH ?= 60
 fuzz: $(FUZZ)
 	@set -e; for f in $(FUZZ); do n=$$(basename $$f); mkdir -p $(B)/corpus/$$n; echo "== $$n"; \
 	 $$f -max_total_time=$(SECONDS_EACH) -timeout=5 -rss_limit_mb=512 -print_final_stats=1 $(B)/corpus/$$n tests/fuzz/corpus/$$n; done
+
+# --- looking at ourselves ---
+LINT_SRC := $(SRC)
+lint: $(GEN)
+	clang-tidy --quiet $(LINT_SRC) -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/gen
+	@tests/lint-layers
+size: $(B)/gen/wireprof.bpf.o
+	@tests/size $(B)/gen/wireprof.bpf.o
 
 clean:
 	rm -rf $(B)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all test fuzz fuzz-build clean
+.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build lint size clean
 .DELETE_ON_ERROR:

@@ -41,8 +41,7 @@ static void describe_mapping(struct builder *b, const struct location *l,
 			     struct profile_mapping *m)
 {
 	const struct object *object;
-	struct elf_segment segment;
-	uint64_t start, end;
+	struct elf_segment first;
 
 	*m = (struct profile_mapping){.start = l->vaddr, .limit = l->vaddr + 1};
 	if (l->object == OBJECT_KERNEL) {
@@ -56,15 +55,9 @@ static void describe_mapping(struct builder *b, const struct location *l,
 		return;
 	m->build_id = aggregate_string(b->a, elf_object_build_id(object->elf));
 	m->has_functions = elf_object_has_symbols(object->elf);
-	if (!elf_object_text(object->elf, &start, &end))
-		return;
-	m->start = start;
-	m->limit = end;
-	for (uint64_t offset = 0; offset <= end; offset += 4096)
-		if (elf_object_segment_at(object->elf, offset, &segment) && segment.vaddr == start) {
-			m->offset = segment.offset;
-			break;
-		}
+	if (elf_object_text(object->elf, &m->start, &m->limit) &&
+	    elf_object_segment_of(object->elf, m->start, &first))
+		m->offset = first.offset;
 }
 
 /* The mapping of a location; made at its first address, stretched to hold the others. */

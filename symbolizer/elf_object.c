@@ -349,6 +349,19 @@ bool elf_object_segment_at(const struct elf_object *o, uint64_t file_offset,
 	return found;
 }
 
+bool elf_object_segment_of(const struct elf_object *o, uint64_t vaddr, struct elf_segment *out)
+{
+	Elf64_Phdr ph;
+
+	for (uint32_t i = 0; elf_phdr(o, i, &ph); i++) {
+		if (!elf_phdr_is_text(o, &ph) || vaddr < ph.p_vaddr || vaddr - ph.p_vaddr >= ph.p_filesz)
+			continue;
+		*out = (struct elf_segment){.vaddr = ph.p_vaddr, .offset = ph.p_offset, .size = ph.p_filesz};
+		return true;
+	}
+	return false;
+}
+
 bool elf_object_text(const struct elf_object *o, uint64_t *start, uint64_t *end)
 {
 	uint64_t lowest = UINT64_MAX, highest = 0;

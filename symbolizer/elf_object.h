@@ -40,6 +40,8 @@ struct elf_segment {
 };
 bool elf_object_segment_at(const struct elf_object *o, uint64_t file_offset,
 			   struct elf_segment *out);
+/* The executable segment that holds a vaddr. Returns false where there is none. */
+bool elf_object_segment_of(const struct elf_object *o, uint64_t vaddr, struct elf_segment *out);
 /* All executable segments together: [*start, *end). Returns false where there is none. */
 bool elf_object_text(const struct elf_object *o, uint64_t *start, uint64_t *end);
 

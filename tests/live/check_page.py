@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The flame graph page in a real browser.
 
-    test_page.py PAGE.html [PROFILE.pb.gz] [--empty EMPTY.html] [--screenshot DIR]
+    check_page.py PAGE.html [PROFILE.pb.gz] [--empty EMPTY.html] [--screenshot DIR]
 
 PAGE is any page wireprof wrote; with PROFILE, the same profile as pprof, the totals of every class of
 every label are compared. What depends on the sample profile (tests/page/make_page.c) is checked if the
@@ -10,7 +10,6 @@ page holds it. The page reports its state in document.body.dataset. Exit status 
 """
 import argparse
 import collections
-import gzip
 import json
 import os
 import shutil
@@ -25,66 +24,9 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from pprof import Profile
+
 NONE = "(none)"
-
-
-# --- pprof, decoded with nothing but the standard library ---
-
-def varint(data, at):
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at
-
-
-def fields(data):
-    """Yields (field number, int or bytes)."""
-    at = 0
-    while at < len(data):
-        tag, at = varint(data, at)
-        if tag & 7 == 0:
-            value, at = varint(data, at)
-        elif tag & 7 == 2:
-            size, at = varint(data, at)
-            value, at = data[at:at + size], at + size
-        else:
-            raise ValueError(f"wire type {tag & 7}")
-        yield tag >> 3, value
-
-
-def packed(value):
-    if isinstance(value, int):
-        return [value]
-    out, at = [], 0
-    while at < len(value):
-        number, at = varint(value, at)
-        out.append(number)
-    return out
-
-
-def read_pprof(path):
-    """[(count, nanoseconds, {label: value})]"""
-    with gzip.open(path) as file:
-        top = list(fields(file.read()))
-    strings = [value.decode() for number, value in top if number == 6]
-    samples = []
-    for number, value in top:
-        if number != 2:
-            continue
-        values, labels = [], {}
-        for inner, content in fields(value):
-            if inner == 2:
-                values += packed(content)
-            elif inner == 3:
-                label = dict(fields(content))
-                text = strings[label[2]] if label.get(2) else str(label.get(3, 0))
-                labels[strings[label[1]]] = text
-        samples.append((values[0], values[1], labels))
-    return samples
 
 
 # --- the browser ---
@@ -213,7 +155,7 @@ def check_shift_range(page, path):
 
 def check_totals(page, path, pprof):
     """Every class of every label: what the page selects is what pprof has."""
-    samples = read_pprof(pprof)
+    samples = [(s.count, s.nanoseconds, {k: str(v) for k, v in s.labels.items()}) for s in Profile(pprof).samples]
     page.open(path)
     period = page.js("return raw.period_ns")
     keys = sorted({key for _, _, labels in samples for key in labels})

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reference reader on a pprof file that wireprof wrote from the sample profile (tests/page/make_page.c).
 
-    test_pprof_go.py FILE.pb.gz
+    check_pprof.py FILE.pb.gz
 
 Runs `go tool pprof` of every Go it finds (PATH, /usr/lib/go-*, /usr/local/go) without network or home.
 """

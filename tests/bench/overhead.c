@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What wireprof costs the server it watches: extra CPU per request.
+ *
+ * One redis-server, saturated by one steady load from start to end. Only what is attached changes, in windows
+ * of random length; every window with something attached ("arm") stands between two with nothing, and counts as
+ * the difference to their mean, so that slow noise (neighbours, clock speed, the allocator's mood) cancels:
+ *
+ *	nothing | hook | nothing | complete | nothing | empty | nothing | complete | nothing ...
+ *
+ * A window has the server's CPU time, exact to the nanosecond, and the number of requests. The arm `null`
+ * attaches nothing either: it must come out as zero within its error, or the meter itself is wrong.
+ *
+ * Then a cross-check by another way, quiet but blind to what is outside the programs: the kernel's own clock
+ * around each run of a program (bpf_stats), less that of an empty program at the same place.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <getopt.h>
+#include <linux/perf_event.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "empty.skel.h"
+#include "profiler/kernel_internal.h" /* what users never do: to attach one program of several */
+#include "profiler/recorder.h"
+#include "redis_under_load.h"
+#include "statistics.h"
+
+#define SETTLE_MS     30 /* detached programs go after a grace period */
+#define WINDOW_MIN_MS 200
+#define WINDOW_MAX_MS 300
+#define TRIM	      0.2
+#define MAX_WINDOWS   100000
+#define MAX_ROUND     16
+#define TARGET	      1.0 /* % */
+
+#define ARMS(X)                                                                                    \
+	X(NONE, "none", "nothing")                                                                 \
+	X(NULL, "null", "nothing, as a check")                                                     \
+	X(EMPTY, "empty", "an empty receive hook")                                                 \
+	X(HOOK, "hook", "wireprof's receive hook alone")                                           \
+	X(SAMPLER, "no-requests", "wireprof --no-requests")                                        \
+	X(COMPLETE, "complete", "wireprof")
+#define X(name, word, text) ARM_##name,
+enum arm { ARMS(X) N_ARMS };
+#undef X
+#define X(name, word, text) word,
+static const char *const arm_words[] = {ARMS(X)};
+#undef X
+#define X(name, word, text) text,
+static const char *const arm_texts[] = {ARMS(X)};
+#undef X
+
+struct window {
+	enum arm arm;
+	double server_ns, agent_ns; /* a request */
+	double busy;		    /* the server's share of its CPU */
+	double requests;
+};
+
+struct reading {
+	uint64_t time_ns, server_ns, requests;
+};
+
+struct meter {
+	double seconds, stats_seconds;
+	unsigned int frequency_hz, connections;
+	bool spin;
+	const char *redis;
+	enum arm round[MAX_ROUND];
+	size_t n_round;
+
+	struct redis_under_load load;
+	struct empty_bpf *empty;
+	struct bpf_link *empty_link;
+	struct window *windows;
+	size_t n_windows;
+	uint64_t samples[N_COUNTERS]; /* counters of the arm `complete` */
+	double complete_server_s;     /* and the server's CPU time while it was attached */
+};
+
+static struct recorder complete, no_requests; /* large */
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static unsigned int random_below(unsigned int n)
+{
+	uint32_t value = 0;
+
+	getrandom(&value, sizeof(value), 0);
+	return value % n;
+}
+
+/* Waits; a recorder that is attached is drained as `wireprof record` does it. */
+static void run_for(struct recorder *r, double ms)
+{
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + ms * 1e6;
+	struct pollfd ring = {.fd = r ? kernel_poll_fd(r->kernel) : -1, .events = POLLIN};
+
+	for (;;) {
+		int64_t left_ms = ((int64_t)(end_ns - clock_ns(CLOCK_MONOTONIC)) + 999999) / 1000000;
+
+		if (left_ms <= 0)
+			return;
+		poll(&ring, 1, r && left_ms > DRAIN_MS ? DRAIN_MS : left_ms);
+		if (r)
+			recorder_drain(r);
+	}
+}
+
+/*
+ * Reads the server's CPU time and the number of its requests, at the same instant. The kernel brings a thread's
+ * time up to date at ticks (4 ms: 2 % of a window) and when it stops running: so we take its CPU for a moment, and
+ * let the client eat up the replies that are under way.
+ */
+static struct reading meter_read(const struct meter *m)
+{
+	const struct redis_under_load *load = &m->load;
+	struct reading now;
+
+	pin_to(load->server_cpu);
+	for (int tries = 0; tries < 20; tries++) {
+		uint64_t seen, quiet_since;
+
+		do {
+			seen = load->counters->replies;
+			quiet_since = clock_ns(CLOCK_MONOTONIC);
+			while (clock_ns(CLOCK_MONOTONIC) < quiet_since + 30000 &&
+			       load->counters->replies == seen)
+				;
+		} while (load->counters->replies != seen);
+		now.requests = seen;
+		now.time_ns = clock_ns(CLOCK_MONOTONIC);
+		now.server_ns = redis_cpu_ns(load);
+		if (load->counters->replies == seen && redis_cpu_ns(load) == now.server_ns)
+			break;
+	}
+	pin_to(load->client_cpu);
+	return now;
+}
+
+/* --- the arms --- */
+
+static struct bpf_program *receive_program(const struct kernel *k)
+{
+	if (k->hook == HOOK_TRACEPOINT)
+		return k->skel->progs.receive_tracepoint;
+	return k->hook == HOOK_SYS_EXIT ? k->skel->progs.receive_sys_exit : NULL;
+}
+
+static struct recorder *recorder_of(enum arm arm)
+{
+	return arm == ARM_COMPLETE ? &complete : arm == ARM_SAMPLER ? &no_requests : NULL;
+}
+
+static int attach_empty(struct meter *m)
+{
+	m->empty_link = bpf_program__attach(m->empty->progs.empty_receive);
+	return m->empty_link ? 0 : -errno;
+}
+
+static void detach_empty(struct meter *m)
+{
+	bpf_link__destroy(m->empty_link);
+	m->empty_link = NULL;
+}
+
+static int arm_attach(struct meter *m, enum arm arm)
+{
+	struct kernel *k = complete.kernel;
+
+	if (recorder_of(arm))
+		return kernel_attach(recorder_of(arm)->kernel);
+	if (arm == ARM_EMPTY)
+		return attach_empty(m);
+	if (arm != ARM_HOOK)
+		return 0;
+	k->hook_link = bpf_program__attach(receive_program(k));
+	return k->hook_link ? 0 : -errno;
+}
+
+static void arm_detach(struct meter *m, enum arm arm)
+{
+	if (recorder_of(arm)) {
+		kernel_detach(recorder_of(arm)->kernel);
+		recorder_drain(recorder_of(arm));
+	} else if (arm == ARM_HOOK) {
+		kernel_detach(complete.kernel);
+	} else if (arm == ARM_EMPTY) {
+		detach_empty(m);
+	}
+}
+
+/* --- windows --- */
+
+static int measure_window(struct meter *m, enum arm arm)
+{
+	struct window *w = &m->windows[m->n_windows];
+	struct recorder *r = recorder_of(arm);
+	struct reading start, end;
+	uint64_t agent_ns;
+	double requests;
+	int err = arm_attach(m, arm);
+
+	if (err) {
+		fprintf(stderr, "cannot attach the arm %s: %s\n", arm_words[arm], strerror(-err));
+		return err;
+	}
+	run_for(r, SETTLE_MS);
+	start = meter_read(m);
+	agent_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	run_for(r, WINDOW_MIN_MS + random_below(WINDOW_MAX_MS - WINDOW_MIN_MS));
+	if (r)
+		recorder_drain(r);
+	agent_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - agent_ns;
+	end = meter_read(m);
+	arm_detach(m, arm);
+	requests = end.requests - start.requests;
+	if (requests < 1) {
+		fprintf(stderr, "the load has stopped\n");
+		return -EIO;
+	}
+	*w = (struct window){
+		.arm = arm,
+		.requests = requests,
+		.server_ns = (end.server_ns - start.server_ns) / requests,
+		.agent_ns = r ? agent_ns / requests : 0,
+		.busy = (double)(end.server_ns - start.server_ns) / (end.time_ns - start.time_ns),
+	};
+	if (arm == ARM_COMPLETE)
+		m->complete_server_s += (end.server_ns - start.server_ns) / 1e9;
+	m->n_windows++;
+	return 0;
+}
+
+static void shuffle(enum arm *arms, size_t n)
+{
+	for (size_t i = n; i > 1; i--) {
+		size_t j = random_below(i);
+		enum arm other = arms[i - 1];
+
+		arms[i - 1] = arms[j];
+		arms[j] = other;
+	}
+}
+
+static int measure_windows(struct meter *m)
+{
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + m->seconds * 1e9;
+	int err;
+
+	/* A round that does not count: caches, first stacks, first symbols. */
+	for (size_t i = 0; i < m->n_round; i++) {
+		err = measure_window(m, m->round[i]);
+		if (err)
+			return err;
+	}
+	m->n_windows = 0;
+	m->complete_server_s = 0;
+	kernel_counters(complete.kernel, m->samples);
+	err = measure_window(m, ARM_NONE);
+	while (!err && clock_ns(CLOCK_MONOTONIC) < end_ns) {
+		shuffle(m->round, m->n_round);
+		for (size_t i = 0; !err && i < m->n_round && m->n_windows + 2 < MAX_WINDOWS; i++) {
+			err = measure_window(m, m->round[i]);
+			if (!err)
+				err = measure_window(m, ARM_NONE);
+		}
+	}
+	return err;
+}
+
+/* --- what the windows say --- */
+
+static struct estimate level(const struct meter *m, enum arm arm, double *values)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_windows; i++)
+		if (m->windows[i].arm == arm)
+			values[n++] = m->windows[i].server_ns;
+	return trimmed_mean(values, n, TRIM);
+}
+
+/* To the mean of the windows before and after. */
+static struct estimate difference(const struct meter *m, enum arm arm, bool with_agent, double *values)
+{
+	size_t n = 0;
+
+	for (size_t i = 1; i + 1 < m->n_windows; i++) {
+		const struct window *w = &m->windows[i];
+
+		if (w->arm == arm)
+			values[n++] = w->server_ns + (with_agent ? w->agent_ns : 0) -
+				      (w[-1].server_ns + w[1].server_ns) / 2;
+	}
+	return trimmed_mean(values, n, TRIM);
+}
+
+static double busy_share(const struct meter *m)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < m->n_windows; i++)
+		sum += m->windows[i].busy / m->n_windows;
+	return sum;
+}
+
+static void print_difference(struct estimate d, double baseline)
+{
+	printf("  %7.1f +- %5.1f  %6.2f +- %4.2f", d.mean, d.error, 100 * d.mean / baseline,
+	       100 * d.error / baseline);
+}
+
+static void print_samples(const struct meter *m)
+{
+	uint64_t now[N_COUNTERS], taken, lost;
+
+	kernel_counters(complete.kernel, now);
+	taken = now[COUNTER_SAMPLES] - m->samples[COUNTER_SAMPLES];
+	lost = now[COUNTER_SAMPLES_LOST] - m->samples[COUNTER_SAMPLES_LOST];
+	printf("wireprof attached: %llu samples (%.0f due inside the windows), %llu lost (%.3f %%, target < 0.1 %%), "
+	       "%llu receives bypassed\n",
+	       (unsigned long long)taken, m->complete_server_s * m->frequency_hz,
+	       (unsigned long long)lost, taken ? 100.0 * lost / taken : 0,
+	       (unsigned long long)(now[COUNTER_RECEIVES_BYPASS] - m->samples[COUNTER_RECEIVES_BYPASS]));
+}
+
+static int print_windows(const struct meter *m)
+{
+	double *values = malloc(m->n_windows * sizeof(*values));
+	struct estimate baseline, d;
+
+	if (!values)
+		return -ENOMEM;
+	baseline = level(m, ARM_NONE, values);
+	printf("server CPU %d, load CPU %d, %u connections%s; server busy %.1f %% of its CPU; %.0f requests/s\n",
+	       m->load.server_cpu, m->load.client_cpu, m->connections, m->spin ? ", client never sleeps" : "",
+	       100 * busy_share(m), busy_share(m) * 1e9 / baseline.mean);
+	printf("%-30s %7s %8s  %-18s%-17s%s\n", "", "", "ns per", "server only:", "",
+	       "with the agent's own CPU:");
+	printf("%-30s %7s %8s  %-18s%-17s%-18s%s\n", "attached", "windows", "request", "   difference, ns",
+	       "         %", "   difference, ns", "         %");
+	for (enum arm arm = 0; arm < N_ARMS; arm++) {
+		struct estimate here = level(m, arm, values);
+
+		if (!here.n)
+			continue;
+		printf("%-30s %7zu %8.1f", arm_texts[arm], here.n, here.mean);
+		if (arm != ARM_NONE)
+			print_difference(difference(m, arm, false, values), baseline.mean);
+		if (recorder_of(arm))
+			print_difference(difference(m, arm, true, values), baseline.mean);
+		printf("\n");
+	}
+	print_samples(m);
+	d = difference(m, ARM_COMPLETE, true, values);
+	if (d.n)
+		printf("overhead: %.2f +- %.2f %% of the server's CPU per request, agent included (target <= %.1f %%)\n",
+		       100 * d.mean / baseline.mean, 100 * d.error / baseline.mean, TARGET);
+	free(values);
+	return 0;
+}
+
+/* --- the cross-check --- */
+
+struct runs {
+	double n, ns;
+};
+
+static struct runs runs_of(const struct bpf_program *program)
+{
+	struct bpf_prog_info info = {0};
+	__u32 size = sizeof(info);
+
+	if (!program || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		return (struct runs){0};
+	return (struct runs){.n = info.run_cnt, .ns = info.run_time_ns};
+}
+
+struct stats {
+	struct runs receive, sample, empty_receive, empty_sample;
+	double reads, requests, taken, server_ns;
+};
+
+/* Sign: -1 before, +1 after. */
+static void stats_add(struct runs *sum, struct runs now, double sign)
+{
+	sum->n += sign * now.n;
+	sum->ns += sign * now.ns;
+}
+
+static void stats_take(const struct meter *m, struct stats *s, double sign)
+{
+	struct reading now = meter_read(m);
+	uint64_t counters[N_COUNTERS];
+
+	kernel_counters(complete.kernel, counters);
+	stats_add(&s->receive, runs_of(receive_program(complete.kernel)), sign);
+	stats_add(&s->empty_receive, runs_of(m->empty->progs.empty_receive), sign);
+	stats_add(&s->sample, runs_of(complete.kernel->skel->progs.sample), sign);
+	stats_add(&s->empty_sample, runs_of(m->empty->progs.empty_sample), sign);
+	s->reads += sign * m->load.counters->reads;
+	s->requests += sign * now.requests;
+	s->server_ns += sign * now.server_ns;
+	s->taken += sign * counters[COUNTER_SAMPLES];
+}
+
+static void stats_run(const struct meter *m, double seconds, struct stats *s)
+{
+	*s = (struct stats){0};
+	run_for(&complete, 200);
+	stats_take(m, s, -1);
+	run_for(&complete, seconds * 1000);
+	stats_take(m, s, +1);
+}
+
+static struct bpf_link *attach_empty_sample(const struct meter *m)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.freq = 1,
+		.sample_freq = m->frequency_hz,
+		.exclude_idle = 1,
+	};
+	int fd = syscall(SYS_perf_event_open, &attr, -1, m->load.server_cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? NULL : bpf_program__attach_perf_event(m->empty->progs.empty_sample, fd);
+}
+
+static double per_run(struct runs r)
+{
+	return r.n ? r.ns / r.n : 0;
+}
+
+/* A run for the server: the runs for everybody else leave early, and take what they took without a target. */
+static double server_run(struct runs all, struct runs without_target, double server_runs)
+{
+	return (all.ns - (all.n - server_runs) * per_run(without_target)) / server_runs;
+}
+
+static void print_stats(const struct meter *m, const struct stats *miss, const struct stats *hit)
+{
+	double receives = hit->receive.n - hit->reads; /* the client's receives pass the hook, too */
+	double receive = server_run(hit->receive, miss->receive, receives);
+	double sample = server_run(hit->sample, miss->sample, hit->taken);
+	double receive_net = receive - per_run(hit->empty_receive);
+	double sample_net = sample - per_run(hit->empty_sample);
+	double a_request = hit->server_ns / hit->requests;
+	double cost = receive_net * receives / hit->requests;
+
+	printf("\nbpf_stats, %.0f s: %28s %10s %10s\n", m->stats_seconds, "receive", "sample", "");
+	printf("%-40s %10.0f %10.0f\n", "runs for the server", receives, hit->taken);
+	printf("%-40s %10.1f %10.1f\n", "ns a run, others (they leave early)", per_run(miss->receive),
+	       per_run(miss->sample));
+	printf("%-40s %10.1f %10.1f\n", "ns a run, an empty program (the floor)", per_run(hit->empty_receive),
+	       per_run(hit->empty_sample));
+	printf("%-40s %10.1f %10.1f\n", "ns a run for the server", receive, sample);
+	printf("%-40s %10.1f %10.1f\n", "ns a run for the server, net of floor", receive_net, sample_net);
+	printf("%-40s %10.3f %10.5f\n", "runs a request", receives / hit->requests, hit->taken / hit->requests);
+	printf("%-40s %10.2f %10.2f\n", "% of the server's CPU, net of floor", 100 * cost / a_request,
+	       100 * sample_net * hit->taken / hit->server_ns);
+	printf("(what it takes to enter a program is outside its clock: see the empty receive hook above)\n");
+}
+
+/* A recorder of its own, so that no thread of the server is known before it becomes the target. */
+static int cross_check(struct meter *m)
+{
+	const struct recorder_options options = {.frequency_hz = m->frequency_hz, .requests = true};
+	struct bpf_link *empty_sample = NULL;
+	struct stats miss, hit;
+	int stats = -1, err;
+
+	recorder_close(&complete);
+	err = recorder_open(&complete, &options);
+	if (err)
+		return err;
+	stats = bpf_enable_stats(BPF_STATS_RUN_TIME); /* on while this descriptor is open, whatever happens */
+	if (stats < 0) {
+		err = stats;
+		fprintf(stderr, "cannot enable bpf_stats: %s\n", strerror(-err));
+		goto out;
+	}
+	err = attach_empty(m);
+	empty_sample = attach_empty_sample(m);
+	if (!err)
+		err = kernel_attach(complete.kernel);
+	if (err)
+		goto out;
+	stats_run(m, m->stats_seconds / 3, &miss);
+	err = recorder_add(&complete, m->load.server);
+	if (err)
+		goto out;
+	stats_run(m, m->stats_seconds, &hit);
+	print_stats(m, &miss, &hit);
+out:
+	if (stats >= 0)
+		close(stats);
+	kernel_detach(complete.kernel);
+	detach_empty(m);
+	bpf_link__destroy(empty_sample);
+	return err;
+}
+
+/* --- from the command line to the tables --- */
+
+static bool bpf_stats_are_on(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/bpf_stats_enabled", "re");
+	bool on = f && fgetc(f) == '1';
+
+	if (f)
+		fclose(f);
+	return on;
+}
+
+static int open_all(struct meter *m)
+{
+	struct recorder_options options = {.frequency_hz = m->frequency_hz, .requests = true};
+	int err;
+
+	m->windows = calloc(MAX_WINDOWS, sizeof(*m->windows));
+	if (!m->windows)
+		return -ENOMEM;
+	err = recorder_open(&complete, &options);
+	if (err)
+		return err;
+	options.requests = false;
+	err = recorder_open(&no_requests, &options);
+	if (err)
+		return err;
+	m->empty = empty_bpf__open_and_load();
+	if (!m->empty)
+		return -errno;
+	if (redis_start(&m->load, m->redis, 0, 1, m->connections, m->spin))
+		return -ECHILD;
+	err = recorder_add(&complete, m->load.server);
+	if (!err)
+		err = recorder_add(&no_requests, m->load.server);
+	return err ? err : pin_to(m->load.client_cpu);
+}
+
+static int parse_round(struct meter *m, char *list)
+{
+	m->n_round = 0;
+	for (char *word = strtok(list, ","); word; word = strtok(NULL, ",")) {
+		enum arm arm = ARM_NULL;
+
+		while (arm < N_ARMS && strcmp(word, arm_words[arm]))
+			arm++;
+		if (arm == N_ARMS || m->n_round == MAX_ROUND)
+			return -1;
+		m->round[m->n_round++] = arm;
+	}
+	return m->n_round ? 0 : -1;
+}
+
+static int parse(struct meter *m, int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "d:b:F:c:a:r:s")) != -1) {
+		if (option == 'd')
+			m->seconds = atof(optarg);
+		else if (option == 'b')
+			m->stats_seconds = atof(optarg);
+		else if (option == 'F')
+			m->frequency_hz = atoi(optarg);
+		else if (option == 'c')
+			m->connections = atoi(optarg);
+		else if (option == 'r')
+			m->redis = optarg;
+		else if (option == 's')
+			m->spin = true;
+		else if (option != 'a' || parse_round(m, optarg))
+			return -1;
+	}
+	return optind == argc && m->connections && m->frequency_hz ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+	char round[] = "complete,complete,complete,no-requests,hook,empty,null";
+	struct meter m = {.seconds = 120, .stats_seconds = 9, .frequency_hz = 99, .connections = 50,
+			  .redis = "redis-server"};
+	int err;
+
+	parse_round(&m, round);
+	if (parse(&m, argc, argv)) {
+		fprintf(stderr,
+			"usage: overhead [-d SECONDS] [-b BPF_STATS_SECONDS] [-F HZ] [-c CONNECTIONS] [-s]\n"
+			"                [-r REDIS_SERVER] [-a ARM,ARM...]\n"
+			"arms: null empty hook no-requests complete; one named twice gets twice the windows\n"
+			"-s: the client never sleeps\n");
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (bpf_stats_are_on())
+		fprintf(stderr, "kernel.bpf_stats_enabled is on: every program costs more than it does\n");
+	err = open_all(&m);
+	if (!err && m.seconds > 0) {
+		err = measure_windows(&m);
+		if (!err)
+			err = print_windows(&m);
+	}
+	if (!err && m.stats_seconds > 0)
+		err = cross_check(&m);
+	redis_stop(&m.load);
+	recorder_close(&complete);
+	recorder_close(&no_requests);
+	empty_bpf__destroy(m.empty);
+	free(m.windows);
+	return err ? 1 : 0;
+}
