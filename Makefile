@@ -133,3 +133,4 @@ clean:
 
 .PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build lint size clean
 .DELETE_ON_ERROR:
+.SECONDARY:

@@ -18,6 +18,7 @@
 #include "options.h"
 #include "recorder.h"
 #include "summary.h"
+#include "truncated_files.h"
 
 static volatile sig_atomic_t stop_asked;
 
@@ -350,6 +351,7 @@ int command_record(int argc, char **argv)
 	if (check_pids(&options) || outputs_open(&outputs, &options))
 		return EXIT_FAILED;
 	catch_signals();
+	survive_truncated_files();
 	recorder_options = (struct recorder_options){
 		.frequency_hz = options.frequency_hz,
 		.requests = options.requests,

@@ -86,10 +86,13 @@ static bool is_function(const Elf64_Sym *sym)
 	return (type == STT_FUNC || type == STT_GNU_IFUNC) && sym->st_shndx != SHN_UNDEF;
 }
 
-/* Global names are the ones that people know; weak ones are usually aliases of those. */
+/*
+ * Global names are the ones that people know, then weak ones (libc's `write` is one); local ones are
+ * often aliases for internal use (`__GI___libc_write`).
+ */
 static uint8_t rank_of(const Elf64_Sym *sym)
 {
-	static const uint8_t by_binding[] = {[STB_LOCAL] = 1, [STB_GLOBAL] = 0, [STB_WEAK] = 2};
+	static const uint8_t by_binding[] = {[STB_LOCAL] = 2, [STB_GLOBAL] = 0, [STB_WEAK] = 1};
 	int binding = ELF64_ST_BIND(sym->st_info);
 	uint8_t rank = binding <= STB_WEAK ? by_binding[binding] : 0;
 
@@ -153,6 +156,8 @@ static int compare(const void *pa, const void *pb, void *strings)
 
 	if (!d)
 		d = three_way(a->rank, b->rank);
+	if (!d) /* `write` before `__write` */
+		d = three_way(strspn(base + a->e.name, "_"), strspn(base + b->e.name, "_"));
 	if (!d)
 		d = strcmp(base + a->e.name, base + b->e.name);
 	return d ? d : three_way(b->e.size, a->e.size);
