@@ -28,7 +28,8 @@
 #define RING_WAKE_BYTES	  (RING_BYTES / 4)
 #define MAX_KERNEL_FRAMES 127
 #define MAX_USER_FRAMES	  1024
-#define HEAD_BYTES	  256  /* copied when received, where the bytes will not wait */
+#define MAX_HEADS	  8192 /* copies of messages' first bytes; a power of two */
+#define HEAD_BYTES	  512  /* copied when received, where the bytes will not wait */
 #define TAIL_BYTES	  4096 /* read when a sample fires */
 #define HEAD_COPY_MIN	  2048 /* a receive of this size is worth the copy */
 #define COMM_BYTES	  16
@@ -89,9 +90,10 @@ struct socket_slot {
 	__u32 last;	/* bytes of the last receive */
 	__u32 tgid;	/* who received */
 	__u32 write_seq;	/* TCP: bytes queued for sending when the last receive happened */
-	__u16 head_bytes; /* in heads[same index] */
+	__u16 head_bytes; /* in heads */
 	__u16 flags;
-	__u64 reserved[3];
+	__u64 expected; /* bytes of the message at least, if its head declares them; else 0 */
+	__u64 reserved[2];
 };
 _Static_assert(sizeof(struct socket_slot) == 64, "one cache line");
 

@@ -79,15 +79,21 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 } sockets SEC(".maps");
 
-/* First bytes of a connection's message, where they were copied. Lives and dies with its socket slot. */
+/*
+ * First bytes of a message that is large or comes in pieces. Direct-mapped by the connection's place in
+ * sockets; `sock` says whose it is. Written by the receive hook, read when a sample fires; a collision
+ * forgets the older one.
+ */
 struct head_copy {
+	u64 sock;
+	u64 at; /* offset in the message up to which the head was followed */
 	u8 bytes[2 * HEAD_BYTES]; /* HEAD_BYTES are used; the rest is for the verifier's bound on an append */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, u32);
 	__type(value, struct head_copy);
-	__uint(max_entries, MAX_SOCKETS);
+	__uint(max_entries, MAX_HEADS);
 } heads SEC(".maps");
 
 /*

@@ -3,6 +3,7 @@
  * The hot path: what happens on every receive of a target. It stores where the bytes are, not the bytes.
  *
  * One message may take several receives. A receive continues the connection's message when
+ *	- the message's head declares more bytes than have come (a bulk string longer than the receive), or
  *	- nothing was queued for sending since the receive before (TCP: write_seq stands still), or
  *	- the receive before left bytes in the queue (AF_UNIX, which has no write_seq), or
  *	- it lands right behind the receive before, in memory.
@@ -91,18 +92,72 @@ static __always_inline bool continues(const struct socket_slot *slot, const stru
 {
 	if (!slot->received || slot->tgid != r->tgid)
 		return false;
+	if (slot->expected)
+		return slot->received < slot->expected;
 	if (r->buffer == slot->buffer + slot->last)
 		return true;
 	return r->family == AF_UNIX ? slot->flags & SLOT_MORE : slot->write_seq == r->write_seq;
 }
 
-/* Appends the receive's first bytes to the copy of the message's head. */
-static __always_inline void head_append(struct socket_slot *slot, u32 index, const struct receive *r)
+#define HEAD_LINES 64 /* of a head are followed */
+#define LINE_BYTES 12 /* '*' or '$', at most nine digits, CR, LF */
+
+/* The position is kept in the map: the verifier would follow every value of it on the stack. */
+struct head_walk {
+	u32 head;  /* index in heads */
+	u32 bytes; /* in the head */
+};
+
+/* Follows one "*N" or "$N" line of RESP; a bulk string's content is jumped over. */
+static long walk_line(u32 i, void *context)
 {
+	struct head_walk *w = context;
+	struct head_copy *head = bpf_map_lookup_elem(&heads, &w->head);
+	u64 at, number = 0;
+	u8 kind;
+
+	if (!head)
+		return 1;
+	at = head->at;
+	if (at >= HEAD_BYTES || at + LINE_BYTES > w->bytes)
+		return 1;
+	kind = head->bytes[at];
+	if (kind != '*' && kind != '$')
+		return 1;
+	for (u32 digits = 1; digits < LINE_BYTES - 1; digits++) {
+		u8 c = head->bytes[at + digits];
+
+		if (c == '\r') {
+			head->at = at + digits + 2 + (kind == '$' ? number + 2 : 0);
+			return 0;
+		}
+		if (c < '0' || c > '9')
+			return 1;
+		number = number * 10 + (c - '0');
+	}
+	return 1;
+}
+
+/* The end of the last bulk string that the head declares, if it is still to come. */
+static __always_inline void head_follow(struct socket_slot *slot, u32 index)
+{
+	struct head_walk w = {.head = index, .bytes = slot->head_bytes};
 	struct head_copy *head = bpf_map_lookup_elem(&heads, &index);
+
+	if (!head || head->sock != slot->sock)
+		return;
+	bpf_loop(HEAD_LINES, walk_line, &w, 0);
+	slot->expected = head->at > slot->received ? head->at : 0;
+}
+
+/* Appends the receive's first bytes to the copy of the message's head. */
+static __always_inline void head_append(struct socket_slot *slot, u32 head_index,
+					const struct receive *r)
+{
+	struct head_copy *head = bpf_map_lookup_elem(&heads, &head_index);
 	u32 at = slot->head_bytes, n = r->bytes;
 
-	if (!head || at >= HEAD_BYTES)
+	if (!head || at >= HEAD_BYTES || (at && head->sock != slot->sock))
 		return;
 	if (n > HEAD_BYTES - at)
 		n = HEAD_BYTES - at;
@@ -110,23 +165,33 @@ static __always_inline void head_append(struct socket_slot *slot, u32 index, con
 	barrier_var(at);
 	barrier_var(n);
 	if (at < HEAD_BYTES && n <= HEAD_BYTES &&
-	    !bpf_probe_read_user(&head->bytes[at], n, (void *)r->buffer))
+	    !bpf_probe_read_user(&head->bytes[at], n, (void *)r->buffer)) {
+		head->sock = slot->sock;
+		if (!at)
+			head->at = 0;
 		slot->head_bytes = at + n;
+	}
 }
 
 static __always_inline void slot_update(struct socket_slot *slot, u32 index,
 					const struct receive *r)
 {
+	u32 head = index & (MAX_HEADS - 1);
+	bool copied = false;
+
 	if (continues(slot, r)) {
 		slot->flags |= SLOT_PIECES;
-		if (slot->head_bytes == slot->received) /* the copy has no gap yet */
-			head_append(slot, index, r);
+		copied = slot->head_bytes == slot->received; /* so far, without a gap */
 		slot->received += r->bytes;
 	} else {
 		slot->received = r->bytes;
 		slot->head_bytes = 0;
-		if (r->bytes >= HEAD_COPY_MIN || slot->flags & SLOT_PIECES)
-			head_append(slot, index, r);
+		slot->expected = 0;
+		copied = r->bytes >= HEAD_COPY_MIN || slot->flags & SLOT_PIECES;
+	}
+	if (copied) {
+		head_append(slot, head, r);
+		head_follow(slot, head);
 	}
 	slot->buffer = r->buffer;
 	slot->last = r->bytes;

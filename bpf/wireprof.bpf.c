@@ -27,8 +27,9 @@ static __always_inline u32 copy_request(struct scratch *s, const struct socket_s
 	struct head_copy *head;
 	u32 n = slot->head_bytes;
 
+	index &= MAX_HEADS - 1;
 	head = bpf_map_lookup_elem(&heads, &index);
-	if (head && n <= HEAD_BYTES && at <= MAX_FRAMES * 8 &&
+	if (head && head->sock == slot->sock && n <= HEAD_BYTES && at <= MAX_FRAMES * 8 &&
 	    !bpf_probe_read_kernel(&s->data[at], n, head->bytes)) {
 		e->head_bytes = n;
 		at += n;

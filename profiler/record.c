@@ -20,6 +20,8 @@
 #include "summary.h"
 #include "truncated_files.h"
 
+#define CHILD_GRACE_MS 2000
+
 static volatile sig_atomic_t stop_asked;
 
 static void ask_stop(int signal_number)
@@ -234,12 +236,21 @@ static void record_until_done(struct recorder *r, const struct record_options *o
 	progress_end();
 }
 
-/* A command that outlives its recording is ended: it was started for it. */
+/* A command that outlives its recording is ended, it was started for it: asked first, then killed. */
 static void end_child(struct child *child)
 {
 	if (!child->pid)
 		return;
 	kill(child->pid, SIGTERM);
+	for (int waited_ms = 0; waited_ms < CHILD_GRACE_MS; waited_ms += 10) {
+		if (waitpid(child->pid, NULL, WNOHANG) == child->pid) {
+			child->pid = 0;
+			return;
+		}
+		poll(NULL, 0, 10);
+	}
+	message_warn("%d ignores SIGTERM: killed", child->pid);
+	kill(child->pid, SIGKILL);
 	waitpid(child->pid, NULL, 0);
 	child->pid = 0;
 }

@@ -412,7 +412,7 @@ static void stats_take(const struct meter *m, struct stats *s, double sign)
 	stats_add(&s->empty_receive, runs_of(m->empty->progs.empty_receive), sign);
 	stats_add(&s->sample, runs_of(complete.kernel->skel->progs.sample), sign);
 	stats_add(&s->empty_sample, runs_of(m->empty->progs.empty_sample), sign);
-	s->reads += sign * m->load.counters->reads;
+	s->reads += sign * redis_reads(&m->load);
 	s->requests += sign * now.requests;
 	s->server_ns += sign * now.server_ns;
 	s->taken += sign * counters[COUNTER_SAMPLES];
@@ -455,7 +455,8 @@ static double server_run(struct runs all, struct runs without_target, double ser
 
 static void print_stats(const struct meter *m, const struct stats *miss, const struct stats *hit)
 {
-	double receives = hit->receive.n - hit->reads; /* the client's receives pass the hook, too */
+	double receives = hit->reads > 0 ? hit->reads : hit->requests;
+	double others = hit->receive.n - receives; /* of this machine: the client's receives are not seen */
 	double receive = server_run(hit->receive, miss->receive, receives);
 	double sample = server_run(hit->sample, miss->sample, hit->taken);
 	double receive_net = receive - per_run(hit->empty_receive);
@@ -465,7 +466,8 @@ static void print_stats(const struct meter *m, const struct stats *miss, const s
 
 	printf("\nbpf_stats, %.0f s: %28s %10s %10s\n", m->stats_seconds, "receive", "sample", "");
 	printf("%-40s %10.0f %10.0f\n", "runs for the server", receives, hit->taken);
-	printf("%-40s %10.1f %10.1f\n", "ns a run, others (they leave early)", per_run(miss->receive),
+	printf("%-40s %10.0f %10.0f\n", "runs for others (they leave early)", others, hit->sample.n - hit->taken);
+	printf("%-40s %10.1f %10.1f\n", "ns a run for others", per_run(miss->receive),
 	       per_run(miss->sample));
 	printf("%-40s %10.1f %10.1f\n", "ns a run, an empty program (the floor)", per_run(hit->empty_receive),
 	       per_run(hit->empty_sample));

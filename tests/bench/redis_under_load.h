@@ -15,7 +15,6 @@
 
 struct load_counters {
 	_Atomic uint64_t replies; /* requests that the server has answered */
-	_Atomic uint64_t reads;	  /* receives that the client has made */
 };
 
 struct redis_under_load {
@@ -37,6 +36,9 @@ void redis_stop(struct redis_under_load *r);
 
 /* CPU time of all the server's threads. A running thread's is as old as the last tick: see meter_read(). */
 uint64_t redis_cpu_ns(const struct redis_under_load *r);
+
+/* Calls of read() that the server has made; 0 where the kernel does not count them. */
+uint64_t redis_reads(const struct redis_under_load *r);
 
 int pin_to(int cpu); /* the calling thread; 0 or -1 */
 

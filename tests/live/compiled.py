@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs of programs/ that a test compiles, starts, and knows to be busy: each prints a line when it is."""
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -43,6 +44,25 @@ def cpu_seconds(profile, function=None, **labels):
     """CPU time of the stacks that hold this function."""
     return sum(s.nanoseconds for s in profile.samples if (not function or function in s.frames) and
                all(s.labels.get(k) == v for k, v in labels.items())) / 1e9
+
+
+def bpf_ids(pid):
+    """{"prog": ids, "map": ids, "link": ids, "type": kinds of links} of what the process holds open."""
+    found = {"prog": set(), "map": set(), "link": set(), "type": set()}
+    for fd in os.listdir("/proc/%d/fdinfo" % pid):
+        try:
+            with open("/proc/%d/fdinfo/%s" % (pid, fd)) as f:
+                text = f.read()
+        except FileNotFoundError:
+            continue
+        for kind, value in re.findall(r"^(?:link_)?(prog|map|link|type)(?:_id)?:\t(\w+)$", text, re.M):
+            found[kind].add(value)
+    return found
+
+
+def attached(pid):
+    """Whether a wireprof samples already: it has hung its program on a CPU's clock."""
+    return "perf" in bpf_ids(pid)["type"]
 
 
 class CompiledTest(unittest.TestCase):

@@ -79,7 +79,7 @@ class Entry(unittest.TestCase):
 class AgainstGdb(CompiledTest):
     def profile(self, pid, seconds=1):
         profile, _ = record(pid, seconds, hz=499)
-        self.assertGreater(sum(s.count for s in profile.samples), 499 * seconds / 3)
+        self.assertGreater(sum(s.count for s in profile.samples), 50 * seconds)
         return profile
 
     def assert_same(self, process, leaf, threads=1):
