@@ -39,6 +39,7 @@
 #define MAX_WINDOWS   100000
 #define MAX_ROUND     16
 #define TARGET	      1.0 /* % */
+#define QUIET	      0.85 /* of the server's usual share of its CPU; with less, others were at work in the window */
 
 #define ARMS(X)                                                                                    \
 	X(NONE, "none", "nothing")                                                                 \
@@ -81,6 +82,7 @@ struct meter {
 	struct bpf_link *empty_link;
 	struct window *windows;
 	size_t n_windows;
+	double quiet_share;
 	uint64_t samples[N_COUNTERS]; /* counters of the arm `complete` */
 	double complete_server_s;     /* and the server's CPU time while it was attached */
 };
@@ -284,12 +286,29 @@ static int measure_windows(struct meter *m)
 
 /* --- what the windows say --- */
 
+/* What counts as quiet follows the run itself: a client that cannot saturate the server is no disturbance. */
+static void judge_quiet(struct meter *m, double *values)
+{
+	for (size_t i = 0; i < m->n_windows; i++)
+		values[i] = m->windows[i].busy;
+	qsort(values, m->n_windows, sizeof(*values), by_value);
+	m->quiet_share = QUIET * values[m->n_windows * 9 / 10];
+}
+
+static bool is_quiet(const struct meter *m, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n; i++)
+		if (m->windows[i].busy < m->quiet_share)
+			return false;
+	return true;
+}
+
 static struct estimate level(const struct meter *m, enum arm arm, double *values)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->n_windows; i++)
-		if (m->windows[i].arm == arm)
+		if (m->windows[i].arm == arm && is_quiet(m, i, 1))
 			values[n++] = m->windows[i].server_ns;
 	return trimmed_mean(values, n, TRIM);
 }
@@ -302,20 +321,25 @@ static struct estimate difference(const struct meter *m, enum arm arm, bool with
 	for (size_t i = 1; i + 1 < m->n_windows; i++) {
 		const struct window *w = &m->windows[i];
 
-		if (w->arm == arm)
+		if (w->arm == arm && is_quiet(m, i - 1, 3))
 			values[n++] = w->server_ns + (with_agent ? w->agent_ns : 0) -
 				      (w[-1].server_ns + w[1].server_ns) / 2;
 	}
 	return trimmed_mean(values, n, TRIM);
 }
 
-static double busy_share(const struct meter *m)
+/* The server's mean share of its CPU in quiet windows, and the number of these. */
+static double busy_share(const struct meter *m, size_t *n_quiet)
 {
 	double sum = 0;
 
+	*n_quiet = 0;
 	for (size_t i = 0; i < m->n_windows; i++)
-		sum += m->windows[i].busy / m->n_windows;
-	return sum;
+		if (is_quiet(m, i, 1)) {
+			sum += m->windows[i].busy;
+			++*n_quiet;
+		}
+	return sum / *n_quiet;
 }
 
 static void print_difference(struct estimate d, double baseline)
@@ -338,33 +362,48 @@ static void print_samples(const struct meter *m)
 	       (unsigned long long)(now[COUNTER_RECEIVES_BYPASS] - m->samples[COUNTER_RECEIVES_BYPASS]));
 }
 
-static int print_windows(const struct meter *m)
+static void print_load(const struct meter *m, double baseline_ns)
+{
+	size_t n_quiet;
+	double busy = busy_share(m, &n_quiet);
+
+	printf("server on CPU %d, load on CPU %d: %u connections with one GET each in flight%s\n",
+	       m->load.server_cpu, m->load.client_cpu, m->connections,
+	       m->spin ? ", the client never sleeps" : "");
+	printf("server busy %.1f %% of its CPU, %.0f requests/s; %zu of %zu windows were quiet enough to count\n\n",
+	       100 * busy, busy * 1e9 / baseline_ns, n_quiet, m->n_windows);
+}
+
+static void print_arm(const struct meter *m, enum arm arm, double baseline_ns, double *values)
+{
+	struct estimate here = level(m, arm, values), d = difference(m, arm, false, values);
+
+	if (!here.n)
+		return;
+	printf("%-32s %7zu %8.1f", arm_texts[arm], arm == ARM_NONE ? here.n : d.n, here.mean);
+	if (arm != ARM_NONE)
+		print_difference(d, baseline_ns);
+	if (recorder_of(arm))
+		print_difference(difference(m, arm, true, values), baseline_ns);
+	printf("\n");
+}
+
+static int print_windows(struct meter *m)
 {
 	double *values = malloc(m->n_windows * sizeof(*values));
 	struct estimate baseline, d;
 
 	if (!values)
 		return -ENOMEM;
+	judge_quiet(m, values);
 	baseline = level(m, ARM_NONE, values);
-	printf("server CPU %d, load CPU %d, %u connections%s; server busy %.1f %% of its CPU; %.0f requests/s\n",
-	       m->load.server_cpu, m->load.client_cpu, m->connections, m->spin ? ", client never sleeps" : "",
-	       100 * busy_share(m), busy_share(m) * 1e9 / baseline.mean);
-	printf("%-30s %7s %8s  %-18s%-17s%s\n", "", "", "ns per", "server only:", "",
+	print_load(m, baseline.mean);
+	printf("%-32s %7s %8s  %-32s  %s\n", "", "", "ns per", "difference, the server's CPU:",
 	       "with the agent's own CPU:");
-	printf("%-30s %7s %8s  %-18s%-17s%-18s%s\n", "attached", "windows", "request", "   difference, ns",
-	       "         %", "   difference, ns", "         %");
-	for (enum arm arm = 0; arm < N_ARMS; arm++) {
-		struct estimate here = level(m, arm, values);
-
-		if (!here.n)
-			continue;
-		printf("%-30s %7zu %8.1f", arm_texts[arm], here.n, here.mean);
-		if (arm != ARM_NONE)
-			print_difference(difference(m, arm, false, values), baseline.mean);
-		if (recorder_of(arm))
-			print_difference(difference(m, arm, true, values), baseline.mean);
-		printf("\n");
-	}
+	printf("%-32s %7s %8s  %16s  %14s  %16s  %14s\n", "attached", "windows", "request", "ns", "%", "ns",
+	       "%");
+	for (enum arm arm = 0; arm < N_ARMS; arm++)
+		print_arm(m, arm, baseline.mean, values);
 	print_samples(m);
 	d = difference(m, ARM_COMPLETE, true, values);
 	if (d.n)

@@ -39,6 +39,16 @@ def pin(pid, cpu):
         os.sched_setaffinity(int(task), {CPUS[cpu % len(CPUS)]})
 
 
+def schedstat(pid):
+    """Nanoseconds that a process's threads have run, and have waited to run (Documentation/scheduler/sched-stats)."""
+    ran = waited = 0
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/schedstat" % (pid, task), encoding="ascii") as f:
+            fields = f.read().split()
+        ran, waited = ran + int(fields[0]), waited + int(fields[1])
+    return ran, waited
+
+
 class Load:
     """
     with Load([function, ...], seconds): ... Each function(random, deadline) runs in a process of its own, pinned

@@ -4,7 +4,7 @@ import time
 import unittest
 
 import harness
-from harness import Load, pin, record, until
+from harness import Load, pin, record, schedstat, until
 from redis_load import (COMMANDS, client_of, difference, expected_shares, fill, pipeline_of)
 from redis_server import RedisServer, encode
 
@@ -43,11 +43,19 @@ class RedisAttribution(unittest.TestCase):
         for op, share in expected.items():
             self.assertAlmostEqual(got.get(op, 0), share, delta=points / 100, msg="%s: %s" % (op, table))
 
-    def assert_mix(self, functions, points, hz=4999, seconds=12, env=None, options=()):
-        with RedisServer(*options) as server:
+    def assert_mix(self, functions, points, hz=4999, seconds=12, env=None):
+        with RedisServer() as server:
             pin(server.pid, 0)
             fill(server)
-            profile, text, stats = self.recorded(server, functions(server), seconds, hz=hz, env=env)
+            # commandstats are wall time: where the machine had something else to run on this CPU, the server's
+            # own waiting for it is in them, and they are no truth. Measure that, and take another try.
+            for _ in range(4):
+                ran, waited = schedstat(server.pid)
+                profile, text, stats = self.recorded(server, functions(server), seconds, hz=hz, env=env)
+                ran, waited = (b - a for a, b in zip((ran, waited), schedstat(server.pid)))
+                if waited < 0.02 * ran:
+                    break
+                print("    the server waited %.1f%% for its CPU: again" % (100 * waited / ran), flush=True)
             samples = sum(s.count for s in profile.samples if s.labels.get("phase") == "execute")
             self.assertGreaterEqual(samples, 4000)
             self.assert_truth(profile, stats, points)
