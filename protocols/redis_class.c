@@ -296,7 +296,7 @@ void redis_class_build(const struct resp_reader *reader, const struct resp_comma
 	}
 
 	out->count = 1;
-	n = append(out->operation, sizeof(out->operation), 0, name->operation);
+	append(out->operation, sizeof(out->operation), 0, name->operation);
 	n = append(out->summary, sizeof(out->summary), 0, name->operation);
 	if (shown) {
 		n = append(out->summary, sizeof(out->summary), n, " ");

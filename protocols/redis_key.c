@@ -166,7 +166,7 @@ size_t redis_key_mask(struct slice captured, uint64_t length, char out[static RE
 	bool open = length > captured.len, more = true;
 
 	if (!length) {
-		strcpy(out, "\"\"");
+		memcpy(out, "\"\"", 3);
 		return 2;
 	}
 	if (captured.len)

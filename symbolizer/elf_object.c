@@ -11,6 +11,7 @@
  * exchange its bytes may change at any time, so no check outlives the read that it was for, and the
  * mapping ends in a page of zeroes. A file that is truncated while mapped raises SIGBUS on access.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,9 +251,11 @@ static int copy_image(struct elf_object *o, const void *image, size_t size)
 {
 	int err = reserve_image(o, size);
 
-	if (!err)
-		memcpy((void *)o->image, image, size);
-	return err;
+	if (err)
+		return err;
+	assert(o->image);
+	memcpy((void *)o->image, image, size);
+	return 0;
 }
 
 /* From a descriptor, or from memory where image is given. */

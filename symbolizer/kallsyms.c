@@ -10,6 +10,7 @@
  * lines. In the pool a name is preceded by its module's number, in two bytes, as there are few
  * modules, and by its type.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,7 @@ static int add_symbol(struct kallsyms *k, const struct line *l)
 	if (grow(&k->entries, &k->capacity, k->n, 1, sizeof(*k->entries)) ||
 	    grow(&k->pool, &k->pool_capacity, k->pool_bytes, n + 3, 1))
 		return -ENOMEM;
+	assert(k->pool);
 	p = k->pool + k->pool_bytes;
 	p[0] = (char)(module & 0xff);
 	p[1] = (char)(module >> 8);
@@ -167,6 +169,7 @@ static void finish(struct kallsyms *k)
 	size_t n = 0;
 	void *p;
 
+	assert(k->entries); /* there is no kallsyms without symbols */
 	qsort_r(k->entries, k->n, sizeof(*k->entries), compare, k->pool);
 	for (size_t i = 0; i < k->n; i++)
 		if (n == 0 || k->entries[n - 1].address != k->entries[i].address)
@@ -215,7 +218,7 @@ int kallsyms_open(const char *path, struct kallsyms **out)
 		err = read_lines(k, f);
 	if (f)
 		fclose(f);
-	if (err) {
+	if (err || !k) {
 		kallsyms_free(k);
 		return err;
 	}

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,8 +34,7 @@
 #include "statistics.h"
 
 #define SETTLE_MS     30 /* detached programs go after a grace period */
-#define WINDOW_MIN_MS 200
-#define WINDOW_MAX_MS 300
+#define WINDOW_MS     200 /* and up to half of it more */
 #define TRIM	      0.2
 #define MAX_WINDOWS   100000
 #define MAX_ROUND     16
@@ -71,8 +71,8 @@ struct reading {
 
 struct meter {
 	double seconds, stats_seconds;
-	unsigned int frequency_hz, connections;
-	bool spin;
+	unsigned int frequency_hz, connections, window_ms;
+	bool spin, priority;
 	const char *redis;
 	enum arm round[MAX_ROUND];
 	size_t n_round;
@@ -223,7 +223,7 @@ static int measure_window(struct meter *m, enum arm arm)
 	run_for(r, SETTLE_MS);
 	start = meter_read(m);
 	agent_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	run_for(r, WINDOW_MIN_MS + random_below(WINDOW_MAX_MS - WINDOW_MIN_MS));
+	run_for(r, m->window_ms + random_below(m->window_ms / 2 + 1));
 	if (r)
 		recorder_drain(r);
 	agent_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - agent_ns;
@@ -286,13 +286,18 @@ static int measure_windows(struct meter *m)
 
 /* --- what the windows say --- */
 
-/* What counts as quiet follows the run itself: a client that cannot saturate the server is no disturbance. */
+/*
+ * What counts as quiet follows the run itself: a client that cannot saturate the server is no disturbance. On a
+ * machine that was seldom quiet every window counts.
+ */
 static void judge_quiet(struct meter *m, double *values)
 {
 	for (size_t i = 0; i < m->n_windows; i++)
 		values[i] = m->windows[i].busy;
 	qsort(values, m->n_windows, sizeof(*values), by_value);
 	m->quiet_share = QUIET * values[m->n_windows * 9 / 10];
+	if (values[m->n_windows / 4] < m->quiet_share)
+		m->quiet_share = 0;
 }
 
 static bool is_quiet(const struct meter *m, size_t first, size_t n)
@@ -370,8 +375,9 @@ static void print_load(const struct meter *m, double baseline_ns)
 	printf("server on CPU %d, load on CPU %d: %u connections with one GET each in flight%s\n",
 	       m->load.server_cpu, m->load.client_cpu, m->connections,
 	       m->spin ? ", the client never sleeps" : "");
-	printf("server busy %.1f %% of its CPU, %.0f requests/s; %zu of %zu windows were quiet enough to count\n\n",
-	       100 * busy, busy * 1e9 / baseline_ns, n_quiet, m->n_windows);
+	printf("server busy %.1f %% of its CPU, %.0f requests/s; %zu of %zu windows count%s\n\n", 100 * busy,
+	       busy * 1e9 / baseline_ns, n_quiet, m->n_windows,
+	       m->quiet_share > 0 ? "" : " (the machine was too busy to choose the quiet ones: repeat with -p)");
 }
 
 static void print_arm(const struct meter *m, enum arm arm, double baseline_ns, double *values)
@@ -569,6 +575,20 @@ static bool bpf_stats_are_on(void)
 	return on;
 }
 
+/* Ahead of everybody else: nice works within a session, and between sessions it is the session's own that counts. */
+static void take_priority(void)
+{
+	FILE *f;
+
+	setsid();
+	f = fopen("/proc/self/autogroup", "we");
+	if (f) {
+		fputs("-20", f);
+		fclose(f);
+	}
+	setpriority(PRIO_PROCESS, 0, -20);
+}
+
 static int open_all(struct meter *m)
 {
 	struct recorder_options options = {.frequency_hz = m->frequency_hz, .requests = true};
@@ -614,7 +634,7 @@ static int parse(struct meter *m, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "d:b:F:c:a:r:s")) != -1) {
+	while ((option = getopt(argc, argv, "d:b:F:c:a:r:w:sp")) != -1) {
 		if (option == 'd')
 			m->seconds = atof(optarg);
 		else if (option == 'b')
@@ -625,33 +645,39 @@ static int parse(struct meter *m, int argc, char **argv)
 			m->connections = atoi(optarg);
 		else if (option == 'r')
 			m->redis = optarg;
+		else if (option == 'w')
+			m->window_ms = atoi(optarg);
+		else if (option == 'p')
+			m->priority = true;
 		else if (option == 's')
 			m->spin = true;
 		else if (option != 'a' || parse_round(m, optarg))
 			return -1;
 	}
-	return optind == argc && m->connections && m->frequency_hz ? 0 : -1;
+	return optind == argc && m->connections && m->frequency_hz && m->window_ms ? 0 : -1;
 }
 
 int main(int argc, char **argv)
 {
 	char round[] = "complete,complete,complete,no-requests,hook,empty,null";
 	struct meter m = {.seconds = 120, .stats_seconds = 9, .frequency_hz = 99, .connections = 50,
-			  .redis = "redis-server"};
+			  .window_ms = WINDOW_MS, .redis = "redis-server"};
 	int err;
 
 	parse_round(&m, round);
 	if (parse(&m, argc, argv)) {
 		fprintf(stderr,
-			"usage: overhead [-d SECONDS] [-b BPF_STATS_SECONDS] [-F HZ] [-c CONNECTIONS] [-s]\n"
-			"                [-r REDIS_SERVER] [-a ARM,ARM...]\n"
+			"usage: overhead [-d SECONDS] [-b BPF_STATS_SECONDS] [-F HZ] [-c CONNECTIONS] [-w WINDOW_MS]\n"
+			"                [-r REDIS_SERVER] [-a ARM,ARM...] [-s] [-p]\n"
 			"arms: null empty hook no-requests complete; one named twice gets twice the windows\n"
-			"-s: the client never sleeps\n");
+			"-s: the client never sleeps; -p: server, client and agent go before everybody else\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (bpf_stats_are_on())
 		fprintf(stderr, "kernel.bpf_stats_enabled is on: every program costs more than it does\n");
+	if (m.priority)
+		take_priority();
 	err = open_all(&m);
 	if (!err && m.seconds > 0) {
 		err = measure_windows(&m);

@@ -122,18 +122,20 @@ class Refusals(CliTest):
         self.refused(1, ["No such file or directory", "-o"], "-p", pid, "-o", self.path("no/such/dir/x.html"))
         self.refused(1, ["Is a directory", "-o"], "-p", pid, "-f", "folded", "-o", self.directory)
         for form in ("pprof", "folded", "flamegraph"):
-            self.refused(1, ["/dev/full", "No space left"], "-p", pid, "-d", 0.2, "--quiet", "-f", form, "-o", "/dev/full")
+            self.refused(1, ["/dev/full", "No space left"], "-p", pid, "-d", 0.2, "--quiet", "-f", form,
+                         "-o", "/dev/full")
         os.mkdir(self.path("ro"))
-        readonly = ["unshare", "-m", "sh", "-c", "mount -t tmpfs -o ro none %s && exec \"$0\" \"$@\"" % self.path("ro")]
+        readonly = in_own_mounts("mount -t tmpfs -o ro none " + self.path("ro"))
         done = self.run_with(readonly, "record", "-p", pid, "-o", self.path("ro/x.html"))
         self.assert_error(done, 1, self.path("ro/x.html"), "Read-only", "-o")
 
     def test_one_bad_file_of_two(self):
-        """The first one is not left behind, if the second cannot be opened; and is written, if that one is full."""
+        """The good one is not left behind, if the other cannot be opened; and is written, if the other is full."""
         pid = self.busy().pid
         self.refused(1, ["/no/such"], "-p", pid, "-o", self.out, "-o", "/no/such/dir/x.html")
         self.assertFalse(os.path.exists(self.out))
-        self.refused(1, ["/dev/full"], "-p", pid, "-d", 0.2, "--quiet", "-f", "folded", "-o", "/dev/full", "-o", self.out)
+        self.refused(1, ["/dev/full"], "-p", pid, "-d", 0.2, "--quiet", "-f", "folded", "-o", "/dev/full",
+                     "-o", self.out)
         self.assertIn("busy_function", open_text(self.out))
 
     def test_missing_capabilities(self):
@@ -154,7 +156,7 @@ class Refusals(CliTest):
         self.assertNotIn("warning", done.stderr)
 
     def test_kernel_without_btf(self):
-        wrapper = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" \"$@\""]
+        wrapper = in_own_mounts("mount -t tmpfs none /sys/kernel/btf")
         self.assert_keeps(lambda path: self.assert_error(
             self.run_with(wrapper, "record", "-p", os.getpid(), "-o", path), 1, "BTF", "CONFIG_DEBUG_INFO_BTF"))
 
@@ -173,7 +175,8 @@ class Refusals(CliTest):
         self.addCleanup(restore)
         with open(limit, "w") as f:
             f.write("2000")
-        self.refused(1, ["kernel.perf_event_max_sample_rate", "2000"], "-p", os.getpid(), "-F", 5000, "-o", self.out)
+        self.refused(1, ["kernel.perf_event_max_sample_rate", "2000"], "-p", os.getpid(), "-F", 5000,
+                     "-o", self.out)
         self.assertFalse(os.path.exists(self.out))
 
 
@@ -268,11 +271,11 @@ class Recordings(CliTest):
 class Killed(CliTest):
     @staticmethod
     def in_kernel():
-        """Ids of all programs, links, and maps; of the latter also which are ours by name."""
+        """{id: name} of all programs, links, and maps."""
         ids = {}
         for kind in ("prog", "link", "map"):
-            listed = json.loads(subprocess.run([BPFTOOL, "-j", kind, "show"], stdout=subprocess.PIPE, check=True).stdout)
-            ids[kind] = {str(x["id"]): x.get("name", "") for x in listed}
+            done = subprocess.run([BPFTOOL, "-j", kind, "show"], stdout=subprocess.PIPE, check=True)
+            ids[kind] = {str(x["id"]): x.get("name", "") for x in json.loads(done.stdout)}
         return ids
 
     def test_nothing_stays_in_the_kernel(self):
@@ -294,6 +297,11 @@ class Killed(CliTest):
             client = server.client()
             self.assertEqual(client.call("PING"), "PONG")
             client.close()
+
+
+def in_own_mounts(mount):
+    """A wrapper for a command that sees another mount."""
+    return ["unshare", "-m", "sh", "-c", mount + " && exec \"$0\" \"$@\""]
 
 
 def open_text(path):

@@ -124,7 +124,7 @@ class AgainstGdb(CompiledTest):
         self.assertEqual(frames[-1], "_start")
 
     def test_script_that_never_ends(self):
-        """A stripped interpreter: its innermost function and what that calls vary, all outer frames stand still."""
+        """A stripped interpreter: its innermost function varies, and what that calls; all outer frames stand still."""
         with RedisServer("--busy-reply-threshold", "100000000") as server:
             client = server.client()
             self.addCleanup(client.close)
