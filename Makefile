@@ -63,8 +63,7 @@ $(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h)
 	@mkdir -p $(@D)
 	$(call say,BPF)$(CLANG) -target bpf -D__TARGET_ARCH_$(ARCH) -O2 -g -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror -I. -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
 $(B)/gen/wireprof.skel.h: $(B)/gen/wireprof.bpf.o
-	$(call say,GEN){ echo '/* NOLINTBEGIN: generated */' && $(BPFTOOL) gen skeleton $< name wireprof_bpf && \
-	echo '/* NOLINTEND */'; } > $@.tmp && mv $@.tmp $@
+	$(call say,GEN)$(BPFTOOL) gen skeleton $< name wireprof_bpf > $@.tmp && mv $@.tmp $@
 
 $(B)/gen/profile.pb-c.c $(B)/gen/profile.pb-c.h &: out/profile.proto
 	@mkdir -p $(@D)
