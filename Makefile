@@ -10,7 +10,9 @@
 # make bench    figures of the README
 # make size     longest functions and files, BPF instructions per program
 
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool /sbin/bpftool) bpftool)
 PROTOC_C ?= protoc-c
@@ -75,10 +77,10 @@ $(B)/gen/page.h: out/page.html
 	$(call say,GEN){ echo 'static const unsigned char page_html[] = {'; od -An -v -tx1 $< | sed 's/\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@.tmp && mv $@.tmp $@
 
 # --- packages: a fresh Debian has none of these; what is there already is left alone ---
-BUILD_PACKAGES := gcc libc6-dev clang llvm bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libprotobuf-c-dev \
-	protobuf-c-compiler libiberty-dev libmd-dev pkg-config
+BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libprotobuf-c-dev \
+	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
-CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libcmocka-dev gdb golang-go chromium chromium-driver python3-selenium procps \
+CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go chromium chromium-driver python3-selenium procps \
 	util-linux libcap2-bin
 install = @tests/install-packages $(1)
 

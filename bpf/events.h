@@ -81,6 +81,7 @@ struct target {
 /* A connection's last message: where it is, not what it says. Value of the sockets map. */
 enum {
 	SLOT_PIECES = 1 << 0, /* messages of this connection come in pieces: keep a copy of the head */
+	SLOT_SHARED = 1 << 2, /* its buffer also takes other connections' messages: the same */
 	SLOT_MORE = 1 << 1,   /* AF_UNIX: bytes were left in the queue by the last receive */
 };
 struct socket_slot {
@@ -96,6 +97,13 @@ struct socket_slot {
 	__u64 reserved[2];
 };
 _Static_assert(sizeof(struct socket_slot) == 64, "one cache line");
+
+/* First bytes of a connection's message, copied when they came. Value of the heads map. */
+struct head_copy {
+	__u64 sock;
+	__u64 at; /* offset in the message up to which the head was followed */
+	__u8 bytes[2 * HEAD_BYTES]; /* HEAD_BYTES are used; the rest is for the verifier's bound on an append */
+};
 
 /* --- events --- */
 

@@ -39,7 +39,7 @@ struct chunks {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_INNER_MAP);
 	__uint(max_entries, 1);
-	__type(key, u32);
+	__uint(key_size, sizeof(u32)); /* not __type: a map's BTF describes key and value, or neither */
 	__uint(value_size, CHUNK_BYTES);
 };
 
@@ -81,19 +81,15 @@ struct {
 
 /*
  * First bytes of a message that is large or comes in pieces. Direct-mapped by the connection's place in
- * sockets; `sock` says whose it is. Written by the receive hook, read when a sample fires; a collision
- * forgets the older one.
+ * sockets; `sock` says whose it is. Written by the receive hook, read when a sample fires, and by the
+ * user side like sockets; a collision forgets the older one.
  */
-struct head_copy {
-	u64 sock;
-	u64 at; /* offset in the message up to which the head was followed */
-	u8 bytes[2 * HEAD_BYTES]; /* HEAD_BYTES are used; the rest is for the verifier's bound on an append */
-};
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, u32);
 	__type(value, struct head_copy);
 	__uint(max_entries, MAX_HEADS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 } heads SEC(".maps");
 
 /*

@@ -187,11 +187,12 @@ static __always_inline void slot_update(struct socket_slot *slot, u32 index,
 		slot->received = r->bytes;
 		slot->head_bytes = 0;
 		slot->expected = 0;
-		copied = r->bytes >= HEAD_COPY_MIN || slot->flags & SLOT_PIECES;
+		copied = r->bytes >= HEAD_COPY_MIN || slot->flags & (SLOT_PIECES | SLOT_SHARED);
 	}
 	if (copied) {
 		head_append(slot, head, r);
-		head_follow(slot, head);
+		if (r->bytes >= HEAD_COPY_MIN || slot->flags & SLOT_PIECES)
+			head_follow(slot, head);
 	}
 	slot->buffer = r->buffer;
 	slot->last = r->bytes;
@@ -201,15 +202,19 @@ static __always_inline void slot_update(struct socket_slot *slot, u32 index,
 		slot->flags = (slot->flags & ~SLOT_MORE) | (r->queued ? SLOT_MORE : 0);
 }
 
-static __always_inline void buffer_claim(u64 buffer, u64 sock)
+/* Notes who receives into the buffer. Returns whether another connection did before. */
+static __always_inline bool buffer_claim(u64 buffer, u64 sock)
 {
 	u32 i = buffer_index(buffer);
 	struct buffer_owner *owner = bpf_map_lookup_elem(&buffers, &i);
+	bool shared;
 
-	if (owner) {
-		owner->buffer = buffer;
-		owner->sock = sock;
-	}
+	if (!owner)
+		return false;
+	shared = owner->buffer == buffer && owner->sock != sock;
+	owner->buffer = buffer;
+	owner->sock = sock;
+	return shared;
 }
 
 /* A receive that brings nothing ends the thread's request; end of stream also ends the connection. */
@@ -235,8 +240,9 @@ static __always_inline void receive_bytes(struct thread_state *thread, const str
 	slot = slot_claim(r->sock, &index);
 	if (!slot)
 		return;
+	if (buffer_claim(r->buffer, r->sock))
+		slot->flags |= SLOT_SHARED;
 	slot_update(slot, index, r);
-	buffer_claim(r->buffer, r->sock);
 	thread->slot = index;
 	thread->sock = r->sock;
 	thread->bypass = 0;

@@ -21,7 +21,7 @@
 
 #define READ_HANDLER   "readQueryFromClient"
 #define LEARN_BYTES    256
-#define LEARN_RETRY_NS 1000000000ull
+#define LEARN_RETRY_NS 200000000ull
 
 #define X(name, text) [ATTRIBUTION_##name] = text,
 const char *const attribution_names[N_ATTRIBUTIONS] = {ATTRIBUTIONS(X)};
@@ -120,33 +120,47 @@ static size_t count_seen(const struct process *process, const char *const *opera
 }
 
 /*
- * Looks at what every connection of the server has asked for last, where it lies in the server's memory: one
- * pass over the connections, at most one a second. A server whose samples seldom meet their requests
- * (I/O threads) is learned that way.
+ * The first bytes of a connection's last message: the kernel side's copy of them, else what lies in the
+ * server's memory. Returns their number.
+ */
+static size_t peek_request(const struct kernel *kernel, uint32_t index, pid_t pid,
+			   uint8_t out[static LEARN_BYTES])
+{
+	const struct socket_slot slot = *(const struct socket_slot *)&kernel_sockets(kernel)[index];
+	const volatile struct head_copy *head = kernel_heads(kernel);
+	struct iovec to = {out, LEARN_BYTES}, from = {(void *)slot.buffer, LEARN_BYTES};
+
+	if (!slot.sock || slot.tgid != (uint32_t)pid || !slot.last)
+		return 0;
+	head = head ? &head[index % MAX_HEADS] : NULL;
+	if (head && slot.head_bytes && head->sock == slot.sock) {
+		to.iov_len = slot.head_bytes < LEARN_BYTES ? slot.head_bytes : LEARN_BYTES;
+		memcpy(out, (const void *)head->bytes, to.iov_len);
+		return to.iov_len;
+	}
+	if (from.iov_len > slot.last)
+		from.iov_len = slot.last;
+	return process_vm_readv(pid, &to, 1, &from, 1, 0) == (ssize_t)from.iov_len ? from.iov_len : 0;
+}
+
+/*
+ * Looks at what every connection of the server has asked for last: one pass over the connections, at most
+ * five a second while a name is missing. A server whose samples seldom meet their requests (I/O threads) is learned that way.
  */
 static void learn_operations(const struct processes *processes, struct process *process,
 			     struct redis_batch *batch)
 {
-	const volatile struct socket_slot *slots = kernel_sockets(processes->kernel);
 	uint64_t now = monotonic_ns();
 	uint8_t bytes[LEARN_BYTES];
 
-	if (!slots || now - process->learned_ns < LEARN_RETRY_NS)
+	if (!kernel_sockets(processes->kernel) || now - process->learned_ns < LEARN_RETRY_NS)
 		return;
 	process->learned_ns = now;
 	for (uint32_t i = 0; i < MAX_SOCKETS; i++) {
-		struct iovec to = {bytes, sizeof(bytes)}, from = {(void *)slots[i].buffer, sizeof(bytes)};
-		struct redis_message m = {.tail.ptr = bytes, .received = slots[i].last};
+		size_t n = peek_request(processes->kernel, i, process->pid, bytes);
+		struct redis_message m = {.tail = {bytes, n}, .received = n, .last_received = n};
 
-		if (!slots[i].sock || slots[i].tgid != (uint32_t)process->pid || !m.received)
-			continue;
-		if (from.iov_len > m.received)
-			from.iov_len = m.received;
-		if (process_vm_readv(process->pid, &to, 1, &from, 1, 0) != (ssize_t)from.iov_len)
-			continue;
-		m.tail.len = from.iov_len;
-		m.last_received = m.received;
-		if (redis_classify(&m, REDIS_KEYS_NONE, batch) == REDIS_COMMANDS)
+		if (n && redis_classify(&m, REDIS_KEYS_NONE, batch) == REDIS_COMMANDS)
 			remember_operations(process, batch);
 	}
 }

@@ -150,7 +150,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **out)
 		explain("opening the ring buffer", err);
 		goto fail;
 	}
-	kernel_map_sockets(k);
+	kernel_map_connections(k);
 	*out = k;
 	return 0;
 fail:
@@ -245,7 +245,7 @@ void kernel_free(struct kernel *k)
 	kernel_detach(k);
 	free(k->samplers);
 	ring_buffer__free(k->ring);
-	kernel_unmap_sockets(k);
+	kernel_unmap_connections(k);
 	wireprof_bpf__destroy(k->skel);
 	free(k);
 }

@@ -53,8 +53,12 @@ int kernel_drain(struct kernel *k, kernel_event_fn fn, void *context);
 /* Descriptor that polls readable when the ring wants draining at once. */
 int kernel_poll_fd(const struct kernel *k);
 
-/* The MAX_SOCKETS connection slots, as the receive hook changes them; NULL where they could not be mapped. */
+/*
+ * What the receive hook knows of every connection, as it changes it: MAX_SOCKETS slots, MAX_HEADS copies.
+ * NULL where the maps could not be mapped.
+ */
 const volatile struct socket_slot *kernel_sockets(const struct kernel *k);
+const volatile struct head_copy *kernel_heads(const struct kernel *k);
 
 /* Sums over all CPUs. */
 void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS]);

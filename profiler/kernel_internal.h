@@ -19,11 +19,12 @@ struct kernel {
 	unsigned int frequency_hz;
 	uint32_t next_table;
 	const volatile struct socket_slot *sockets; /* mapped read-only */
+	const volatile struct head_copy *heads;	    /* likewise */
 	kernel_event_fn event_fn;
 	void *event_context;
 };
 
-void kernel_map_sockets(struct kernel *k);
-void kernel_unmap_sockets(struct kernel *k);
+void kernel_map_connections(struct kernel *k);
+void kernel_unmap_connections(struct kernel *k);
 
 #endif

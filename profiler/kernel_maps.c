@@ -135,21 +135,33 @@ void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS
 	free(values);
 }
 
-void kernel_map_sockets(struct kernel *k)
+static void *map_readonly(const struct bpf_map *map, size_t size)
 {
-	void *slots = mmap(NULL, MAX_SOCKETS * sizeof(*k->sockets), PROT_READ, MAP_SHARED,
-			   bpf_map__fd(k->skel->maps.sockets), 0);
+	void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
 
-	k->sockets = slots == MAP_FAILED ? NULL : slots;
+	return p == MAP_FAILED ? NULL : p;
 }
 
-void kernel_unmap_sockets(struct kernel *k)
+void kernel_map_connections(struct kernel *k)
+{
+	k->sockets = map_readonly(k->skel->maps.sockets, MAX_SOCKETS * sizeof(*k->sockets));
+	k->heads = map_readonly(k->skel->maps.heads, MAX_HEADS * sizeof(*k->heads));
+}
+
+void kernel_unmap_connections(struct kernel *k)
 {
 	if (k->sockets)
 		munmap((void *)k->sockets, MAX_SOCKETS * sizeof(*k->sockets));
+	if (k->heads)
+		munmap((void *)k->heads, MAX_HEADS * sizeof(*k->heads));
 }
 
 const volatile struct socket_slot *kernel_sockets(const struct kernel *k)
 {
 	return k->sockets;
+}
+
+const volatile struct head_copy *kernel_heads(const struct kernel *k)
+{
+	return k->heads;
 }

@@ -355,7 +355,7 @@ def check_logs(page):
         message = json.loads(entry["message"])["message"]
         if message["method"] == "Network.requestWillBeSent":
             url = message["params"]["request"]["url"]
-            check(url.startswith(("file:", "data:", "about:", "chrome:")), f"a request to {url}")
+            check(url.startswith(("file:", "data:", "about:", "chrome:", "chrome-untrusted:")), f"a request to {url}")
 
 
 def check_empty(page, path):

