@@ -6,7 +6,7 @@
  *	execute	  a command, under a read		that command of the batch: exact
  *		  nothing more, under a read		the batch: exact if it is one command, else pipeline
  *		  a command, not under a read		stack: it runs for another client than the last read
- *		  writing replies, nothing more		reply, none: not whose reply
+ *		  writing replies, nothing more		reply, the mix of replies lately: pipeline
  *		  background, or none of the above	no phase, none
  *		  (no names, or cut short)		the batch
  *	reply	  -					the batch of the socket written to
@@ -15,11 +15,13 @@
  * "Under a read" can only be asked of a server whose read handler has a name; else the bytes are trusted.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include "attribute.h"
 
 #define READ_HANDLER   "readQueryFromClient"
+#define REPLY_MIX      16 /* divides a sample's weight evenly */
 #define LEARN_BYTES    256
 #define LEARN_RETRY_NS 200000000ull
 
@@ -29,6 +31,9 @@ const char *const attribution_names[N_ATTRIBUTIONS] = {ATTRIBUTIONS(X)};
 #define X(name, text) [PHASE_##name] = text,
 const char *const phase_names[N_PHASES] = {PHASES(X)};
 #undef X
+
+_Static_assert(PROFILE_SAMPLE_WEIGHT % REPLY_MIX == 0 && REPLY_MIX <= REDIS_BATCH_CLASSES,
+	       "weights add up to a sample");
 
 /* Whether the process is a server whose functions have names. */
 static bool is_named_server(const struct processes *processes, struct process *process)
@@ -102,6 +107,44 @@ static void by_batch(struct attribution *out, const char *const *operations)
 	split(out, operations);
 	out->kind = out->n > 1 || (out->batch.cut && !operations) ? ATTRIBUTION_PIPELINE
 								   : ATTRIBUTION_EXACT;
+}
+
+/*
+ * Replies are written in a row, for one client after the other. In a send the socket tells whose it is;
+ * in the user code around sends nothing does, so it is split like a pipeline: over the classes of the last
+ * samples that fired within sends.
+ */
+struct reply_mix {
+	struct redis_class recent[REPLY_MIX];
+	size_t seen;
+};
+
+static void remember_reply(struct process *process, const struct redis_batch *batch)
+{
+	if (batch->verdict != REDIS_COMMANDS || batch->n_classes != 1)
+		return;
+	if (!process->replies)
+		process->replies = calloc(1, sizeof(*process->replies));
+	if (process->replies)
+		process->replies->recent[process->replies->seen++ % REPLY_MIX] = batch->classes[0];
+}
+
+static void by_recent_replies(struct attribution *out, const struct process *process)
+{
+	const struct reply_mix *mix = process->replies;
+
+	out->phase = PHASE_REPLY;
+	if (!mix || mix->seen < REPLY_MIX)
+		return;
+	for (size_t i = 0; i < REPLY_MIX; i++)
+		out->classes[i] = (struct attributed_class){
+			.operation = mix->recent[i].operation,
+			.summary = mix->recent[i].summary,
+			.text = mix->recent[i].text,
+			.weight = PROFILE_SAMPLE_WEIGHT / REPLY_MIX,
+		};
+	out->n = REPLY_MIX;
+	out->kind = ATTRIBUTION_PIPELINE;
 }
 
 /* How many of the operations this server was seen to be asked for; *only is the last of them. */
@@ -228,7 +271,7 @@ static void execute(struct attribution *out, const struct processes *processes,
 	else if (under_read)
 		by_verdict(out, NULL);
 	else if (evidence->context == REDIS_FRAME_REPLY)
-		out->phase = PHASE_REPLY;
+		by_recent_replies(out, process);
 	else if (evidence->context != REDIS_FRAME_DETACHED)
 		out->phase = PHASE_NONE;
 }
@@ -282,13 +325,14 @@ void attribute(struct processes *processes, struct process *process, const struc
 		execute(out, processes, process, evidence, trusted);
 		break;
 	case PHASE_REPLY:
+		remember_reply(process, &out->batch);
 		by_verdict(out, NULL);
 		break;
 	case PHASE_NONE:
 		if (evidence->operations && is_named_server(processes, process))
 			by_stack(out, processes, process, evidence->operations);
 		else if (evidence->context == REDIS_FRAME_REPLY && is_named_server(processes, process))
-			out->phase = PHASE_REPLY;
+			by_recent_replies(out, process);
 		break;
 	default:
 		break;

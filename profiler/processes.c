@@ -33,6 +33,7 @@ void processes_fini(struct processes *p)
 	for (size_t i = 0; i < p->n; i++) {
 		free(p->list[i]->mappings);
 		free(p->list[i]->listening);
+		free(p->list[i]->replies);
 		intern_fini(&p->list[i]->operations);
 		free(p->list[i]);
 	}

@@ -32,6 +32,7 @@ struct process {
 	bool gone;
 	enum { SERVER_UNKNOWN, SERVER_NAMED, SERVER_NAMELESS } server; /* see attribute.c */
 	struct intern operations; /* operations seen on the wire */
+	struct reply_mix *replies;	  /* see attribute.c; NULL until one was seen */
 	uint64_t learned_ns;	  /* when its connections were asked for more of them */
 };
 
