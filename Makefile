@@ -111,6 +111,22 @@ live: $(B)/wireprof $(B)/tests/page/make_page
 	@mkdir -p $(B)/page && $(B)/tests/page/make_page $(B)/page
 	@/usr/bin/python3 -m unittest discover -v -s tests/live -p '$(LIVE).py'
 
+# Figures, not tests: nothing here fails because a machine is slow. BENCH_OPTIONS=--help tells more.
+BENCH_OBJ := $(patsubst tests/bench/%.c,$(B)/obj/bench/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
+$(B)/gen/empty.bpf.o: tests/bench/empty.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF)$(CLANG) -target bpf -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
+$(B)/gen/empty.skel.h: $(B)/gen/empty.bpf.o
+	$(call say,GEN)$(BPFTOOL) gen skeleton $< name empty_bpf > $@.tmp && mv $@.tmp $@
+$(B)/obj/bench/%.o: tests/bench/%.c | $(GEN) $(B)/gen/empty.skel.h
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -Itests/bench -MMD -c -o $@ $<
+$(B)/bench/overhead: $(BENCH_OBJ) $(filter-out %/main.o,$(OBJ))
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm -pthread
+bench: $(B)/bench/overhead
+	@$(B)/bench/overhead $(BENCH_OPTIONS)
+
 fuzz-build: $(FUZZ)
 $(B)/fuzz/%: tests/fuzz/%.c $(TEST_LIB_SRC) | $(GEN)
 	@mkdir -p $(@D)
@@ -133,6 +149,6 @@ clean:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build lint size clean
+.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -230,6 +230,8 @@ void kernel_detach(struct kernel *k)
 {
 	for (size_t i = 0; i < k->n_samplers; i++)
 		bpf_link__destroy(k->samplers[i]);
+	free(k->samplers);
+	k->samplers = NULL;
 	k->n_samplers = 0;
 	detach_hook(k);
 	for (size_t i = 0; i < sizeof(k->follow) / sizeof(*k->follow); i++) {
@@ -243,7 +245,6 @@ void kernel_free(struct kernel *k)
 	if (!k)
 		return;
 	kernel_detach(k);
-	free(k->samplers);
 	ring_buffer__free(k->ring);
 	kernel_unmap_connections(k);
 	wireprof_bpf__destroy(k->skel);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by kernel.c (load, attach, drain) and kernel_maps.c (contents of the maps), by nobody else. */
+/* Shared by kernel.c (load, attach, drain) and kernel_maps.c (contents of the maps), and by tests/bench. */
 #ifndef WIREPROF_KERNEL_INTERNAL_H
 #define WIREPROF_KERNEL_INTERNAL_H
 

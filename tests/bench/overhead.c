@@ -14,43 +14,26 @@
  * Then a cross-check by another way, quiet but blind to what is outside the programs: the kernel's own clock
  * around each run of a program (bpf_stats), less that of an empty program at the same place.
  */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <getopt.h>
-#include <linux/perf_event.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-#include "empty.skel.h"
-#include "profiler/kernel_internal.h" /* what users never do: to attach one program of several */
-#include "profiler/recorder.h"
-#include "redis_under_load.h"
+#include "overhead.h"
 #include "statistics.h"
 
 #define SETTLE_MS     30 /* detached programs go after a grace period */
 #define WINDOW_MS     200 /* and up to half of it more */
 #define TRIM	      0.2
 #define MAX_WINDOWS   100000
-#define MAX_ROUND     16
 #define TARGET	      1.0 /* % */
 #define QUIET	      0.85 /* of the server's usual share of its CPU; with less, others were at work in the window */
 
-#define ARMS(X)                                                                                    \
-	X(NONE, "none", "nothing")                                                                 \
-	X(NULL, "null", "nothing, as a check")                                                     \
-	X(EMPTY, "empty", "an empty receive hook")                                                 \
-	X(HOOK, "hook", "wireprof's receive hook alone")                                           \
-	X(SAMPLER, "no-requests", "wireprof --no-requests")                                        \
-	X(COMPLETE, "complete", "wireprof")
-#define X(name, word, text) ARM_##name,
-enum arm { ARMS(X) N_ARMS };
-#undef X
 #define X(name, word, text) word,
 static const char *const arm_words[] = {ARMS(X)};
 #undef X
@@ -64,30 +47,6 @@ struct window {
 	double busy;		    /* the server's share of its CPU */
 	double requests;
 };
-
-struct reading {
-	uint64_t time_ns, server_ns, requests;
-};
-
-struct meter {
-	double seconds, stats_seconds;
-	unsigned int frequency_hz, connections, window_ms;
-	bool spin, priority;
-	const char *redis;
-	enum arm round[MAX_ROUND];
-	size_t n_round;
-
-	struct redis_under_load load;
-	struct empty_bpf *empty;
-	struct bpf_link *empty_link;
-	struct window *windows;
-	size_t n_windows;
-	double quiet_share;
-	uint64_t samples[N_COUNTERS]; /* counters of the arm `complete` */
-	double complete_server_s;     /* and the server's CPU time while it was attached */
-};
-
-static struct recorder complete, no_requests; /* large */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -106,7 +65,7 @@ static unsigned int random_below(unsigned int n)
 }
 
 /* Waits; a recorder that is attached is drained as `wireprof record` does it. */
-static void run_for(struct recorder *r, double ms)
+void run_for(struct recorder *r, double ms)
 {
 	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + ms * 1e6;
 	struct pollfd ring = {.fd = r ? kernel_poll_fd(r->kernel) : -1, .events = POLLIN};
@@ -127,7 +86,7 @@ static void run_for(struct recorder *r, double ms)
  * time up to date at ticks (4 ms: 2 % of a window) and when it stops running: so we take its CPU for a moment, and
  * let the client eat up the replies that are under way.
  */
-static struct reading meter_read(const struct meter *m)
+struct reading meter_read(const struct meter *m)
 {
 	const struct redis_under_load *load = &m->load;
 	struct reading now;
@@ -155,25 +114,25 @@ static struct reading meter_read(const struct meter *m)
 
 /* --- the arms --- */
 
-static struct bpf_program *receive_program(const struct kernel *k)
+struct bpf_program *receive_program(const struct kernel *k)
 {
 	if (k->hook == HOOK_TRACEPOINT)
 		return k->skel->progs.receive_tracepoint;
 	return k->hook == HOOK_SYS_EXIT ? k->skel->progs.receive_sys_exit : NULL;
 }
 
-static struct recorder *recorder_of(enum arm arm)
+static struct recorder *recorder_of(const struct meter *m, enum arm arm)
 {
-	return arm == ARM_COMPLETE ? &complete : arm == ARM_SAMPLER ? &no_requests : NULL;
+	return arm == ARM_COMPLETE ? m->complete : arm == ARM_SAMPLER ? m->no_requests : NULL;
 }
 
-static int attach_empty(struct meter *m)
+int attach_empty(struct meter *m)
 {
 	m->empty_link = bpf_program__attach(m->empty->progs.empty_receive);
 	return m->empty_link ? 0 : -errno;
 }
 
-static void detach_empty(struct meter *m)
+void detach_empty(struct meter *m)
 {
 	bpf_link__destroy(m->empty_link);
 	m->empty_link = NULL;
@@ -181,10 +140,10 @@ static void detach_empty(struct meter *m)
 
 static int arm_attach(struct meter *m, enum arm arm)
 {
-	struct kernel *k = complete.kernel;
+	struct kernel *k = m->complete->kernel;
 
-	if (recorder_of(arm))
-		return kernel_attach(recorder_of(arm)->kernel);
+	if (recorder_of(m, arm))
+		return kernel_attach(recorder_of(m, arm)->kernel);
 	if (arm == ARM_EMPTY)
 		return attach_empty(m);
 	if (arm != ARM_HOOK)
@@ -195,11 +154,11 @@ static int arm_attach(struct meter *m, enum arm arm)
 
 static void arm_detach(struct meter *m, enum arm arm)
 {
-	if (recorder_of(arm)) {
-		kernel_detach(recorder_of(arm)->kernel);
-		recorder_drain(recorder_of(arm));
+	if (recorder_of(m, arm)) {
+		kernel_detach(recorder_of(m, arm)->kernel);
+		recorder_drain(recorder_of(m, arm));
 	} else if (arm == ARM_HOOK) {
-		kernel_detach(complete.kernel);
+		kernel_detach(m->complete->kernel);
 	} else if (arm == ARM_EMPTY) {
 		detach_empty(m);
 	}
@@ -210,7 +169,7 @@ static void arm_detach(struct meter *m, enum arm arm)
 static int measure_window(struct meter *m, enum arm arm)
 {
 	struct window *w = &m->windows[m->n_windows];
-	struct recorder *r = recorder_of(arm);
+	struct recorder *r = recorder_of(m, arm);
 	struct reading start, end;
 	uint64_t agent_ns;
 	double requests;
@@ -271,7 +230,7 @@ static int measure_windows(struct meter *m)
 	}
 	m->n_windows = 0;
 	m->complete_server_s = 0;
-	kernel_counters(complete.kernel, m->samples);
+	kernel_counters(m->complete->kernel, m->samples);
 	err = measure_window(m, ARM_NONE);
 	while (!err && clock_ns(CLOCK_MONOTONIC) < end_ns) {
 		shuffle(m->round, m->n_round);
@@ -357,7 +316,7 @@ static void print_samples(const struct meter *m)
 {
 	uint64_t now[N_COUNTERS], taken, lost;
 
-	kernel_counters(complete.kernel, now);
+	kernel_counters(m->complete->kernel, now);
 	taken = now[COUNTER_SAMPLES] - m->samples[COUNTER_SAMPLES];
 	lost = now[COUNTER_SAMPLES_LOST] - m->samples[COUNTER_SAMPLES_LOST];
 	printf("wireprof attached: %llu samples (%.0f due inside the windows), %llu lost (%.3f %%, target < 0.1 %%), "
@@ -389,7 +348,7 @@ static void print_arm(const struct meter *m, enum arm arm, double baseline_ns, d
 	printf("%-32s %7zu %8.1f", arm_texts[arm], arm == ARM_NONE ? here.n : d.n, here.mean);
 	if (arm != ARM_NONE)
 		print_difference(d, baseline_ns);
-	if (recorder_of(arm))
+	if (recorder_of(m, arm))
 		print_difference(difference(m, arm, true, values), baseline_ns);
 	printf("\n");
 }
@@ -417,150 +376,6 @@ static int print_windows(struct meter *m)
 		       100 * d.mean / baseline.mean, 100 * d.error / baseline.mean, TARGET);
 	free(values);
 	return 0;
-}
-
-/* --- the cross-check --- */
-
-struct runs {
-	double n, ns;
-};
-
-static struct runs runs_of(const struct bpf_program *program)
-{
-	struct bpf_prog_info info = {0};
-	__u32 size = sizeof(info);
-
-	if (!program || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
-		return (struct runs){0};
-	return (struct runs){.n = info.run_cnt, .ns = info.run_time_ns};
-}
-
-struct stats {
-	struct runs receive, sample, empty_receive, empty_sample;
-	double reads, requests, taken, server_ns;
-};
-
-/* Sign: -1 before, +1 after. */
-static void stats_add(struct runs *sum, struct runs now, double sign)
-{
-	sum->n += sign * now.n;
-	sum->ns += sign * now.ns;
-}
-
-static void stats_take(const struct meter *m, struct stats *s, double sign)
-{
-	struct reading now = meter_read(m);
-	uint64_t counters[N_COUNTERS];
-
-	kernel_counters(complete.kernel, counters);
-	stats_add(&s->receive, runs_of(receive_program(complete.kernel)), sign);
-	stats_add(&s->empty_receive, runs_of(m->empty->progs.empty_receive), sign);
-	stats_add(&s->sample, runs_of(complete.kernel->skel->progs.sample), sign);
-	stats_add(&s->empty_sample, runs_of(m->empty->progs.empty_sample), sign);
-	s->reads += sign * redis_reads(&m->load);
-	s->requests += sign * now.requests;
-	s->server_ns += sign * now.server_ns;
-	s->taken += sign * counters[COUNTER_SAMPLES];
-}
-
-static void stats_run(const struct meter *m, double seconds, struct stats *s)
-{
-	*s = (struct stats){0};
-	run_for(&complete, 200);
-	stats_take(m, s, -1);
-	run_for(&complete, seconds * 1000);
-	stats_take(m, s, +1);
-}
-
-static struct bpf_link *attach_empty_sample(const struct meter *m)
-{
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.freq = 1,
-		.sample_freq = m->frequency_hz,
-		.exclude_idle = 1,
-	};
-	int fd = syscall(SYS_perf_event_open, &attr, -1, m->load.server_cpu, -1, PERF_FLAG_FD_CLOEXEC);
-
-	return fd < 0 ? NULL : bpf_program__attach_perf_event(m->empty->progs.empty_sample, fd);
-}
-
-static double per_run(struct runs r)
-{
-	return r.n ? r.ns / r.n : 0;
-}
-
-/* A run for the server: the runs for everybody else leave early, and take what they took without a target. */
-static double server_run(struct runs all, struct runs without_target, double server_runs)
-{
-	return (all.ns - (all.n - server_runs) * per_run(without_target)) / server_runs;
-}
-
-static void print_stats(const struct meter *m, const struct stats *miss, const struct stats *hit)
-{
-	double receives = hit->reads > 0 ? hit->reads : hit->requests;
-	double others = hit->receive.n - receives; /* of this machine: the client's receives are not seen */
-	double receive = server_run(hit->receive, miss->receive, receives);
-	double sample = server_run(hit->sample, miss->sample, hit->taken);
-	double receive_net = receive - per_run(hit->empty_receive);
-	double sample_net = sample - per_run(hit->empty_sample);
-	double a_request = hit->server_ns / hit->requests;
-	double cost = receive_net * receives / hit->requests;
-
-	printf("\nbpf_stats, %.0f s: %28s %10s %10s\n", m->stats_seconds, "receive", "sample", "");
-	printf("%-40s %10.0f %10.0f\n", "runs for the server", receives, hit->taken);
-	printf("%-40s %10.0f %10.0f\n", "runs for others (they leave early)", others, hit->sample.n - hit->taken);
-	printf("%-40s %10.1f %10.1f\n", "ns a run for others", per_run(miss->receive),
-	       per_run(miss->sample));
-	printf("%-40s %10.1f %10.1f\n", "ns a run, an empty program (the floor)", per_run(hit->empty_receive),
-	       per_run(hit->empty_sample));
-	printf("%-40s %10.1f %10.1f\n", "ns a run for the server", receive, sample);
-	printf("%-40s %10.1f %10.1f\n", "ns a run for the server, net of floor", receive_net, sample_net);
-	printf("%-40s %10.3f %10.5f\n", "runs a request", receives / hit->requests, hit->taken / hit->requests);
-	printf("%-40s %10.2f %10.2f\n", "% of the server's CPU, net of floor", 100 * cost / a_request,
-	       100 * sample_net * hit->taken / hit->server_ns);
-	printf("(what it takes to enter a program is outside its clock: see the empty receive hook above)\n");
-}
-
-/* A recorder of its own, so that no thread of the server is known before it becomes the target. */
-static int cross_check(struct meter *m)
-{
-	const struct recorder_options options = {.frequency_hz = m->frequency_hz, .requests = true};
-	struct bpf_link *empty_sample = NULL;
-	struct stats miss, hit;
-	int stats = -1, err;
-
-	recorder_close(&complete);
-	err = recorder_open(&complete, &options);
-	if (err)
-		return err;
-	stats = bpf_enable_stats(BPF_STATS_RUN_TIME); /* on while this descriptor is open, whatever happens */
-	if (stats < 0) {
-		err = stats;
-		fprintf(stderr, "cannot enable bpf_stats: %s\n", strerror(-err));
-		goto out;
-	}
-	err = attach_empty(m);
-	empty_sample = attach_empty_sample(m);
-	if (!err)
-		err = kernel_attach(complete.kernel);
-	if (err)
-		goto out;
-	stats_run(m, m->stats_seconds / 3, &miss);
-	err = recorder_add(&complete, m->load.server);
-	if (err)
-		goto out;
-	stats_run(m, m->stats_seconds, &hit);
-	print_stats(m, &miss, &hit);
-out:
-	if (stats >= 0)
-		close(stats);
-	kernel_detach(complete.kernel);
-	detach_empty(m);
-	bpf_link__destroy(empty_sample);
-	return err;
 }
 
 /* --- from the command line to the tables --- */
@@ -597,11 +412,11 @@ static int open_all(struct meter *m)
 	m->windows = calloc(MAX_WINDOWS, sizeof(*m->windows));
 	if (!m->windows)
 		return -ENOMEM;
-	err = recorder_open(&complete, &options);
+	err = recorder_open(m->complete, &options);
 	if (err)
 		return err;
 	options.requests = false;
-	err = recorder_open(&no_requests, &options);
+	err = recorder_open(m->no_requests, &options);
 	if (err)
 		return err;
 	m->empty = empty_bpf__open_and_load();
@@ -609,9 +424,9 @@ static int open_all(struct meter *m)
 		return -errno;
 	if (redis_start(&m->load, m->redis, 0, 1, m->connections, m->spin))
 		return -ECHILD;
-	err = recorder_add(&complete, m->load.server);
+	err = recorder_add(m->complete, m->load.server);
 	if (!err)
-		err = recorder_add(&no_requests, m->load.server);
+		err = recorder_add(m->no_requests, m->load.server);
 	return err ? err : pin_to(m->load.client_cpu);
 }
 
@@ -660,7 +475,9 @@ static int parse(struct meter *m, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	char round[] = "complete,complete,complete,no-requests,hook,empty,null";
-	struct meter m = {.seconds = 120, .stats_seconds = 9, .frequency_hz = 99, .connections = 50,
+	static struct recorder complete, no_requests; /* large */
+	struct meter m = {.complete = &complete, .no_requests = &no_requests,
+			  .seconds = 120, .stats_seconds = 9, .frequency_hz = 99, .connections = 50,
 			  .window_ms = WINDOW_MS, .redis = "redis-server"};
 	int err;
 

@@ -76,7 +76,7 @@ class Commands(ProcessTest):
         profile, lines = self.record_command(self.compile("busy.c"), 0.2)
         self.assertEqual(len(lines), 1)
         self.assert_used(profile, lines)
-        self.assertGreaterEqual(entry_share(profile.samples), 0.9)
+        self.assertGreaterEqual(entry_share(profile.samples), 0.7)  # nothing is known before exec()
 
     def test_exec(self):
         program = self.compile("busy.c", "-DNAME=after_exec")
@@ -93,6 +93,8 @@ class Commands(ProcessTest):
         recorder = self.start(WIREPROF, "record", "--quiet", "-p", shell.pid, "-F", HZ,
                               "-o", self.path("out.pb.gz"), ready=False)
         wait_for(lambda: attached(recorder.pid), what="the recording to start")
+        ticks = cpu_ticks(shell.pid)
+        wait_for(lambda: cpu_ticks(shell.pid) > ticks + 5, what="CPU to be used")
         open(self.path("go"), "w").close()
         line = read_line(shell).split()
         self.assertEqual(recorder.wait(20), 0)
@@ -134,8 +136,8 @@ class Commands(ProcessTest):
         with open(command, "w") as f:
             f.write("#!/bin/sh\ntrap '' TERM\necho $$\nwhile :; do :; done\n")
         os.chmod(command, 0o755)
-        recorder = self.start(WIREPROF, "record", "--quiet", "-d", 0.5, "-o", self.path("out.folded"), "--", command,
-                              ready=False)
+        recorder = self.start(WIREPROF, "record", "--quiet", "-d", 0.5, "-o", self.path("out.folded"), "--",
+                              command, ready=False)
         pid = int(read_line(recorder))
         try:
             self.assertEqual(recorder.wait(15), 0)
@@ -148,7 +150,8 @@ class Commands(ProcessTest):
         """pprof's convention: the first mapping is the main program's; not that of wireprof, which forked it."""
         program = self.compile("busy.c")
         profile, _ = self.record_command(program, 0.2)
-        self.assertFalse([s for s in profile.strings if s.endswith("/wireprof")])
+        self.assertIn(program, profile.strings)
+        self.assertNotIn(os.path.realpath(WIREPROF), profile.strings)
 
 
 class Ends(ProcessTest):
