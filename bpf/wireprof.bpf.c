@@ -119,7 +119,9 @@ int sample(struct bpf_perf_event_data *ctx)
 		return 0;
 	n = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	if (bpf_ringbuf_output(&ring, s, sizeof(*e) + at,
-			       n > RING_WAKE_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
+			       n > RING_WAKE_BYTES || u.stop == STOP_NO_MAPS || u.stop == STOP_NO_MAPPING
+				       ? BPF_RB_FORCE_WAKEUP
+				       : BPF_RB_NO_WAKEUP))
 		count(COUNTER_SAMPLES_LOST);
 	return 0;
 }

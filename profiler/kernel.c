@@ -2,6 +2,7 @@
 /* See kernel.h: loading, probing and attaching. The maps' contents are in kernel_maps.c. */
 #include <bpf/btf.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,6 +174,20 @@ static int open_cpu_clock(int cpu, unsigned int frequency_hz)
 	return fd < 0 ? -errno : fd;
 }
 
+/* The kernel lowers it by itself, where sampling took too long. UINT_MAX: unknown. */
+static unsigned int max_sample_rate(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
+	unsigned int hz = UINT_MAX;
+
+	if (!f)
+		return hz;
+	if (fscanf(f, "%u", &hz) != 1)
+		hz = UINT_MAX;
+	fclose(f);
+	return hz;
+}
+
 static int attach_sampler(struct kernel *k)
 {
 	int cpus = libbpf_num_possible_cpus();
@@ -221,6 +236,12 @@ int kernel_attach(struct kernel *k)
 		}
 	}
 	err = attach_sampler(k);
+	if (err == -EINVAL && max_sample_rate() < k->frequency_hz) {
+		message_error("this kernel allows at most %u samples per second "
+			      "(kernel.perf_event_max_sample_rate): raise it with sysctl, or lower -F",
+			      max_sample_rate());
+		return err;
+	}
 	if (err)
 		explain("attaching the sampler to the CPUs", err);
 	return err;

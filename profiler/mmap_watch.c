@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "mmap_watch.h"
+#include "objects.h"
 
 #define RING_PAGES 16 /* a power of two; some 500 records between two drains */
 
@@ -31,6 +32,11 @@ struct mmap_watch {
 struct mmap2_record {
 	struct perf_event_header header;
 	uint32_t pid, tid;
+	uint64_t address, length, offset;
+	uint32_t major, minor;
+	uint64_t inode, inode_generation;
+	uint32_t protection, flags;
+	char file[];
 };
 
 static int open_ring(struct mmap_watch *w, int cpu, struct cpu_ring *ring)
@@ -117,17 +123,27 @@ static void copy_out(const struct mmap_watch *w, const struct cpu_ring *ring, ui
 static void take_record(struct mmap_watch *w, mmap_watch_fn fn, void *context)
 {
 	const struct mmap2_record *record = (const void *)w->record.bytes;
+	struct mapping_line m;
 	uint64_t time_ns;
 
 	if (w->record.header.type == PERF_RECORD_LOST) {
-		fn(context, 0, 0);
+		fn(context, 0, 0, NULL);
 		return;
 	}
 	if (w->record.header.type != PERF_RECORD_MMAP2 ||
 	    w->record.header.size < sizeof(*record) + sizeof(time_ns))
 		return;
 	memcpy(&time_ns, w->record.bytes + w->record.header.size - sizeof(time_ns), sizeof(time_ns));
-	fn(context, record->pid, time_ns);
+	m = (struct mapping_line){
+		.start = record->address,
+		.end = record->address + record->length,
+		.offset = record->offset,
+		.dev_major = record->major,
+		.dev_minor = record->minor,
+		.inode = record->inode,
+		.path = (char *)record->file,
+	};
+	fn(context, record->pid, time_ns, &m);
 }
 
 static void drain_ring(struct mmap_watch *w, struct cpu_ring *ring, mmap_watch_fn fn, void *context)

@@ -18,7 +18,8 @@ void mmap_watch_free(struct mmap_watch *w);   /* NULL is fine */
  * Calls back for every executable mapping made since the last time, of any process of the machine; with pid 0 where
  * records were lost, so that anything may have changed.
  */
-typedef void (*mmap_watch_fn)(void *context, pid_t pid, uint64_t time_ns);
+struct mapping_line;
+typedef void (*mmap_watch_fn)(void *context, pid_t pid, uint64_t time_ns, const struct mapping_line *m);
 void mmap_watch_drain(struct mmap_watch *w, mmap_watch_fn fn, void *context);
 
 #endif

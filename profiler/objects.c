@@ -38,12 +38,15 @@ static const char *base_name(const char *path)
 static int open_mapped(pid_t pid, const struct mapping_line *m)
 {
 	char path[4200];
+	struct stat st;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", pid, m->start, m->end);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd >= 0)
+	if (fd >= 0 && !fstat(fd, &st) && st.st_ino == m->inode)
 		return fd;
+	if (fd >= 0)
+		close(fd); /* something else lies there by now */
 	snprintf(path, sizeof(path), "/proc/%d/root%s", pid, m->path);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	return fd < 0 ? -errno : fd;
@@ -162,21 +165,31 @@ static int add_memory(struct objects *o, pid_t pid, const struct mapping_line *m
 	return add(o, &object);
 }
 
+/* A mapped file's path without the mark that the kernel gives to one that was unlinked. */
+static void clean_path(const char *path, char *out, size_t size)
+{
+	static const char mark[] = " (deleted)";
+	size_t n = strlen(path), m = sizeof(mark) - 1;
+
+	snprintf(out, size, "%.*s", (int)(n > m && !strcmp(path + n - m, mark) ? n - m : n), path);
+}
+
 static int add_file(struct objects *o, pid_t pid, const struct mapping_line *m, int fd,
 		    const struct stat *st)
 {
+	char path[4200], root[32];
 	struct object object = {
-		.name = (char *)base_name(m->path),
 		.dev = st->st_dev,
 		.ino = st->st_ino,
 		.size = st->st_size,
 		.mtime = st->st_mtim,
 	};
-	char root[32];
 	int err;
 
+	clean_path(m->path, path, sizeof(path));
+	object.name = (char *)base_name(path);
 	snprintf(root, sizeof(root), "/proc/%d/root", pid);
-	err = elf_object_open(fd, m->path, root, &object.elf);
+	err = elf_object_open(fd, path, root, &object.elf);
 	if (err)
 		message_verbose("cannot read %s: %s", m->path, strerror(-err));
 	o->unreadable += !!err;

@@ -33,6 +33,14 @@ const char record_usage[] =
 	"      --quiet           only errors\n"
 	"      --verbose         also which hook, which object, which reason\n";
 
+static bool is_given(const struct record_options *o, pid_t pid)
+{
+	for (size_t i = 0; i < o->n_pids; i++)
+		if (o->pids[i] == pid)
+			return true;
+	return false;
+}
+
 static int parse_pids(const char *text, struct record_options *o)
 {
 	char *end;
@@ -49,7 +57,8 @@ static int parse_pids(const char *text, struct record_options *o)
 			message_error("-p takes at most %d processes", MAX_PIDS);
 			return -EINVAL;
 		}
-		o->pids[o->n_pids++] = pid;
+		if (!is_given(o, pid))
+			o->pids[o->n_pids++] = pid;
 		if (!*end)
 			return 0;
 	}
@@ -254,9 +263,12 @@ int record_options_parse(int argc, char **argv, struct record_options *out)
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "+:p:F:d:o:f:h", long_options, NULL)) != -1) {
 		const char *word = argv[optind - 1];
+		const char letter[] = {'-', (char)optopt, '\0'};
 
 		if (c == '?') {
-			message_error("unknown option \"%s\"; see wireprof record --help", word);
+			/* Of letters in one word, "-xq", getopt() knows the letter, and has not left the word. */
+			message_error("unknown option \"%s\"; see wireprof record --help",
+				      strncmp(word, "--", 2) && optopt ? letter : word);
 			return -EINVAL;
 		}
 		if (c == ':') {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See processes.h. Everything here comes out of /proc, proc(5). */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,7 +152,7 @@ static bool parse_line(char *line, struct mapping_line *m)
 static int take_line(struct processes *p, struct process *process, const struct mapping_line *m)
 {
 	struct user_mapping mapping = {.start = m->start, .end = m->end, .vaddr = m->offset};
-	int index = objects_find(&p->objects, process->pid, m);
+	int index = objects_find(&p->objects, process->shown_as, m);
 	const struct object *object;
 	struct elf_segment segment;
 
@@ -166,6 +167,33 @@ static int take_line(struct processes *p, struct process *process, const struct 
 	return add_mapping(process, &mapping);
 }
 
+/*
+ * The id under which /proc shows the process: that of any living thread, as the first one may have ended before the
+ * others, and then has no memory to show.
+ */
+static pid_t shown_as(pid_t pid)
+{
+	struct dirent *entry;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	if (!access(path, F_OK))
+		return pid;
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%.16s/exe", entry->d_name);
+		if (*entry->d_name != '.' && !access(path, F_OK)) {
+			pid = atoi(entry->d_name);
+			break;
+		}
+	}
+	if (dir)
+		closedir(dir);
+	return pid;
+}
+
 static int read_mappings(struct processes *p, struct process *process)
 {
 	struct mapping_line m;
@@ -173,7 +201,8 @@ static int read_mappings(struct processes *p, struct process *process)
 	int err = 0;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", process->pid);
+	process->shown_as = shown_as(process->pid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", process->shown_as);
 	f = fopen(path, "re");
 	if (!f)
 		return errno == ENOENT ? -ESRCH : -errno;
@@ -243,6 +272,15 @@ int process_refresh(struct processes *p, struct process *process)
 		qsort(process->mappings, process->n_mappings, sizeof(*process->mappings), by_start);
 	err = publish(p, process);
 	return err == -ENOENT ? -ESRCH : err;
+}
+
+int process_mapped(struct processes *p, struct process *process, const struct mapping_line *m)
+{
+	int err = take_line(p, process, m);
+
+	if (process->n_mappings)
+		qsort(process->mappings, process->n_mappings, sizeof(*process->mappings), by_start);
+	return err;
 }
 
 void process_reset(struct processes *p, struct process *process)

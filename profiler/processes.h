@@ -22,6 +22,7 @@ struct user_mapping {
 
 struct process {
 	pid_t pid;
+	pid_t shown_as; /* the thread whose /proc entry shows its memory */
 	char comm[COMM_BYTES];
 	struct user_mapping *mappings; /* sorted by start, none overlap */
 	size_t n_mappings, mappings_capacity;
@@ -53,6 +54,10 @@ struct process *processes_find(const struct processes *p, pid_t pid);
 
 /* Reads the mappings again, loads what is new and tells the kernel. Returns 0 or -errno (-ESRCH: gone). */
 int process_refresh(struct processes *p, struct process *process);
+/*
+ * One mapping that appeared, at the time of the samples that are being read; it may be gone by now. Not told to the kernel: a refresh does that.
+ */
+int process_mapped(struct processes *p, struct process *process, const struct mapping_line *m);
 /* After exec: the old program's mappings and name mean nothing. */
 void process_reset(struct processes *p, struct process *process);
 /* A child after fork has what its parent has, until it is read on its own. */

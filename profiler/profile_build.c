@@ -80,9 +80,18 @@ static uint32_t mapping_for(struct builder *b, const struct location *l)
 	return *slot;
 }
 
+/* pprof's mapping[0]: what the first process runs, and lies lowest in it. Not object 0: of a command that is wireprof. */
+static uint32_t first_object(const struct processes *p)
+{
+	const struct process *first = p->n ? p->list[0] : NULL;
+
+	return first && first->n_mappings ? first->mappings[0].object : OBJECT_KERNEL;
+}
+
 static int build_locations(struct builder *b)
 {
 	size_t n = b->a->location_keys.n;
+	uint32_t main_object;
 
 	b->locations = array(n, sizeof(*b->locations));
 	b->functions = array(n, sizeof(*b->functions));
@@ -92,8 +101,9 @@ static int build_locations(struct builder *b)
 	if (!b->locations || !b->functions || !b->lines || !b->mappings || !b->mapping_of)
 		return -ENOMEM;
 	memset(b->mapping_of, 0xff, (b->a->processes->objects.n + 1) * sizeof(*b->mapping_of));
-	if (b->a->processes->objects.n) /* pprof's mapping[0]: the first program's, read first */
-		mapping_for(b, &(struct location){.object = 0});
+	main_object = first_object(b->a->processes);
+	if (main_object < b->a->processes->objects.n)
+		mapping_for(b, &(struct location){.object = main_object});
 	for (size_t i = 0; i < n; i++) {
 		const struct location *l = &b->a->locations[i];
 		struct profile_function f = {.name = l->name, .system_name = l->system_name};

@@ -2,12 +2,22 @@
 /* See recorder.h. */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include "message.h"
 #include "recorder.h"
 
 /* A process whose addresses do not resolve is read again, but not more often than this. */
 #define REFRESH_MIN_NS (DRAIN_MS * 1000000ull)
+
+/* Code that was mapped, not yet in the process's mappings: samples older than it come first. */
+struct late_mapping {
+	uint64_t time_ns;
+	pid_t pid;
+	struct mapping_line line; /* owns its path */
+};
+
+static void mapped(void *context, pid_t pid, uint64_t time_ns, const struct mapping_line *m);
 
 static void intern_label_keys(struct recorder *r)
 {
@@ -58,6 +68,9 @@ int recorder_open(struct recorder *r, const struct recorder_options *options)
 
 void recorder_close(struct recorder *r)
 {
+	for (size_t i = 0; i < r->n_late; i++)
+		free((char *)r->late[i].line.path);
+	free(r->late);
 	aggregate_fini(&r->aggregate);
 	processes_fini(&r->processes);
 	kallsyms_free(r->kallsyms);
@@ -150,10 +163,44 @@ static void add_sample(struct recorder *r, const struct process *process, const 
 	}
 }
 
+static int by_time(const void *a, const void *b)
+{
+	const struct late_mapping *x = a, *y = b;
+
+	return (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
+}
+
+static void watch(struct recorder *r)
+{
+	if (!r->watch)
+		return;
+	r->watched_ns = monotonic_ns();
+	mmap_watch_drain(r->watch, mapped, r);
+	if (r->n_late)
+		qsort(r->late, r->n_late, sizeof(*r->late), by_time); /* each CPU has a ring */
+}
+
+/* Maps what was mapped up to a time, so that a sample of then finds what lay there then. */
+static void apply_late(struct recorder *r, uint64_t until_ns)
+{
+	size_t n = 0;
+
+	for (; n < r->n_late && r->late[n].time_ns <= until_ns; n++) {
+		struct late_mapping *late = &r->late[n];
+		struct process *process = processes_find(&r->processes, late->pid);
+
+		if (process && late->time_ns > process->refreshed_ns)
+			process_mapped(&r->processes, process, &late->line);
+		free((char *)late->line.path);
+	}
+	r->n_late -= n;
+	memmove(r->late, r->late + n, r->n_late * sizeof(*r->late));
+}
+
 /* Whether the process's mappings must be read again before this sample's addresses are looked up. */
 static bool is_outdated(const struct process *process, const struct sample_event *e)
 {
-	if (process->changed_ns && e->h.time_ns >= process->changed_ns)
+	if (process->changed_ns == 1) /* records were lost */
 		return true;
 	if (e->stop != STOP_NO_MAPS && e->stop != STOP_NO_MAPPING)
 		return false;
@@ -173,6 +220,9 @@ static void take_sample(struct recorder *r, const struct event_header *h, size_t
 	process = processes_find(&r->processes, h->pid);
 	if (!process)
 		return;
+	if (h->time_ns > r->watched_ns)
+		watch(r);
+	apply_late(r, h->time_ns);
 	if (!process->gone && is_outdated(process, s.event))
 		process_refresh(&r->processes, process);
 	r->n_samples++;
@@ -227,24 +277,31 @@ static void take_event(void *context, const struct event_header *h, size_t size)
 		process_gone(r, process);
 }
 
-static void mapped(void *context, pid_t pid, uint64_t time_ns)
+static void mapped(void *context, pid_t pid, uint64_t time_ns, const struct mapping_line *m)
 {
 	struct recorder *r = context;
+	struct process *known = pid ? processes_find(&r->processes, pid) : NULL;
+
+	if (known && !known->gone && !array_reserve((void **)&r->late, &r->late_capacity, r->n_late, sizeof(*r->late))) {
+		r->late[r->n_late] = (struct late_mapping){time_ns, pid, *m};
+		r->late[r->n_late].line.path = strdup(m->path);
+		r->n_late += !!r->late[r->n_late].line.path;
+	}
 
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 
 		if ((!pid || process->pid == pid) && !process->gone && !process->changed_ns &&
 		    (!pid || time_ns > process->refreshed_ns))
-			process->changed_ns = pid ? time_ns : process->refreshed_ns;
+			process->changed_ns = pid ? time_ns : 1;
 	}
 }
 
 void recorder_drain(struct recorder *r)
 {
-	if (r->watch)
-		mmap_watch_drain(r->watch, mapped, r);
+	watch(r);
 	kernel_drain(r->kernel, take_event, r);
+	apply_late(r, UINT64_MAX);
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 

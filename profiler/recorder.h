@@ -18,6 +18,9 @@
 struct recorder {
 	struct kernel *kernel;
 	struct mmap_watch *watch;
+	uint64_t watched_ns; /* when it was drained last */
+	struct late_mapping *late; /* of the watch, not applied yet; by time */
+	size_t n_late, late_capacity;
 	struct processes processes;
 	struct kallsyms *kallsyms;
 	struct aggregate aggregate;
