@@ -74,7 +74,7 @@ _Static_assert(sizeof(struct row_directory) == CHUNK_BYTES, "shared layout");
 _Static_assert(sizeof(struct row_chunk) == CHUNK_BYTES, "shared layout");
 
 struct target {
-	__u32 maps; /* key in process_maps: the process itself, its parent until it has its own; 0: none yet */
+	__u32 maps; /* key in process_maps; a child has its parent's until it has its own; 0: none yet */
 	__u32 reserved;
 };
 

@@ -44,8 +44,8 @@ struct chunks {
 };
 
 /*
- * Process id -> its executable mappings, as chunks. Written whole by the user side (a changed process gets a new
- * inner map), read by the unwinder; dies with the process. Full: stacks stop with NO_MAPS.
+ * Number that a target names -> a process's executable mappings, as chunks. Written whole by the user side (a changed
+ * process gets a new inner map), read by the unwinder; dies with the process or its exec. Full: stacks stop with NO_MAPS.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);

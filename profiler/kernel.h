@@ -40,9 +40,14 @@ const char *receive_hook_name(enum receive_hook hook);
 
 /* Follows a process from now on. Its mappings come by kernel_put_maps(). Returns 0 or -errno. */
 int kernel_add_target(struct kernel *k, pid_t pid);
-/* Replaces a process's mappings (sorted by start), and makes the process use its own. 0 or -errno. */
-int kernel_put_maps(struct kernel *k, pid_t pid, const struct exec_mapping *m, size_t n);
-void kernel_drop_maps(struct kernel *k, pid_t pid);
+/*
+ * Replaces a process's mappings (sorted by start). *key names them in the kernel: 0 before the first time, then left
+ * as it is. Returns 0 or -errno (-ENOENT: the process is no target any more).
+ */
+int kernel_put_maps(struct kernel *k, pid_t pid, uint32_t *key, const struct exec_mapping *m, size_t n);
+/* Lets the mappings go, some time later: deletions are gathered. Sets *key to 0. */
+void kernel_drop_maps(struct kernel *k, uint32_t *key);
+void kernel_drop_maps_now(struct kernel *k);
 
 /* Stores at most MAX_TABLE_ROWS rows, sorted. Returns 0 and the table's index, or -errno (-ENOSPC: full). */
 int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n, uint32_t *table);

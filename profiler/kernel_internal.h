@@ -8,6 +8,8 @@
 #include "kernel.h"
 #include "wireprof.skel.h"
 
+#define DROPPED_MAPS 256
+
 struct kernel {
 	struct wireprof_bpf *skel;
 	struct ring_buffer *ring;
@@ -18,6 +20,9 @@ struct kernel {
 	enum receive_hook hook;
 	unsigned int frequency_hz;
 	uint32_t next_table;
+	uint32_t last_maps; /* key of process_maps given out last */
+	uint32_t dropped_maps[DROPPED_MAPS]; /* keys that are to be deleted */
+	uint32_t n_dropped_maps;
 	const volatile struct socket_slot *sockets; /* mapped read-only */
 	const volatile struct head_copy *heads;	    /* likewise */
 	kernel_event_fn event_fn;

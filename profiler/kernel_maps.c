@@ -67,11 +67,11 @@ int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n, 
 	return err;
 }
 
-int kernel_put_maps(struct kernel *k, pid_t pid, const struct exec_mapping *m, size_t n)
+int kernel_put_maps(struct kernel *k, pid_t pid, uint32_t *key, const struct exec_mapping *m, size_t n)
 {
 	size_t n_chunks = 1 + (n + MAPPINGS_PER_CHUNK - 1) / MAPPINGS_PER_CHUNK;
-	uint32_t key = pid;
-	struct target target = {.maps = key};
+	uint32_t target_key = pid;
+	struct target target;
 	struct mapping_directory *directory;
 	int fd, err;
 
@@ -89,22 +89,42 @@ int kernel_put_maps(struct kernel *k, pid_t pid, const struct exec_mapping *m, s
 	free(directory);
 	if (fd < 0)
 		return fd;
-	err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.process_maps), &key, &fd, BPF_ANY)
-		      ? -errno
-		      : 0;
-	close(fd);
-	/* A target that has gone meanwhile must not come back: only an existing entry is changed. */
-	if (!err &&
-	    bpf_map_update_elem(bpf_map__fd(k->skel->maps.targets), &key, &target, BPF_EXIST))
+	/*
+	 * The target first: an update of a map of maps is seen at once, but returns only after an RCU grace
+	 * period (6 to 17 ms), and so long the target would have no mappings. A target that has gone
+	 * meanwhile must not come back: only an existing entry is changed.
+	 */
+	err = 0;
+	if (!*key) {
+		target = (struct target){.maps = *key = ++k->last_maps};
+		if (bpf_map_update_elem(bpf_map__fd(k->skel->maps.targets), &target_key, &target,
+					BPF_EXIST))
+			err = -errno;
+	}
+	if (!err && bpf_map_update_elem(bpf_map__fd(k->skel->maps.process_maps), key, &fd, BPF_ANY))
 		err = -errno;
+	close(fd);
 	return err;
 }
 
-void kernel_drop_maps(struct kernel *k, pid_t pid)
+/* Each deletion waits for an RCU grace period too, many at once for one: they are gathered. */
+void kernel_drop_maps_now(struct kernel *k)
 {
-	uint32_t key = pid;
+	LIBBPF_OPTS(bpf_map_batch_opts, batch);
+	uint32_t n = k->n_dropped_maps;
 
-	bpf_map_delete_elem(bpf_map__fd(k->skel->maps.process_maps), &key);
+	if (n)
+		bpf_map_delete_batch(bpf_map__fd(k->skel->maps.process_maps), k->dropped_maps, &n, &batch);
+	k->n_dropped_maps = 0;
+}
+
+void kernel_drop_maps(struct kernel *k, uint32_t *key)
+{
+	if (*key)
+		k->dropped_maps[k->n_dropped_maps++] = *key;
+	*key = 0;
+	if (k->n_dropped_maps == DROPPED_MAPS)
+		kernel_drop_maps_now(k);
 }
 
 int kernel_add_target(struct kernel *k, pid_t pid)

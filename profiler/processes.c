@@ -251,7 +251,7 @@ static int publish(struct processes *p, struct process *process)
 		return -ENOMEM;
 	for (size_t i = 0; i < process->n_mappings; i++)
 		n += exec_mappings(p, &process->mappings[i], list + n, room - n);
-	err = kernel_put_maps(p->kernel, process->pid, list, n);
+	err = kernel_put_maps(p->kernel, process->pid, &process->maps_key, list, n);
 	free(list);
 	return err;
 }
@@ -286,6 +286,7 @@ int process_mapped(struct processes *p, struct process *process, const struct ma
 void process_reset(struct processes *p, struct process *process)
 {
 	process->n_mappings = 0;
+	kernel_drop_maps(p->kernel, &process->maps_key);
 	process->server = SERVER_UNKNOWN;
 	intern_fini(&process->operations);
 	intern_init(&process->operations, MAX_SEEN_OPERATIONS);

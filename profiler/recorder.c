@@ -97,7 +97,7 @@ static void process_gone(struct recorder *r, struct process *process)
 	if (process->gone)
 		return;
 	process->gone = true;
-	kernel_drop_maps(r->kernel, process->pid);
+	kernel_drop_maps(r->kernel, &process->maps_key);
 	r->live--;
 }
 
@@ -248,7 +248,7 @@ static void take_fork(struct recorder *r, const struct process_event *e)
 	r->live++;
 	if (parent)
 		process_inherit(child, parent);
-	process_refresh(&r->processes, child);
+	/* It is unwound by its parent's mappings; most children exec() at once, so nothing is read yet. */
 }
 
 static void take_event(void *context, const struct event_header *h, size_t size)
@@ -312,6 +312,7 @@ void recorder_drain(struct recorder *r)
 
 void recorder_check_live(struct recorder *r)
 {
+	kernel_drop_maps_now(r->kernel);
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 
