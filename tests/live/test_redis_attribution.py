@@ -53,7 +53,7 @@ class RedisAttribution(unittest.TestCase):
                 ran, waited = schedstat(server.pid)
                 profile, text, stats = self.recorded(server, functions(server), seconds, hz=hz, env=env)
                 ran, waited = (b - a for a, b in zip((ran, waited), schedstat(server.pid)))
-                if waited < 0.02 * ran:
+                if waited < 0.05 * ran:
                     break
                 print("    the server waited %.1f%% for its CPU: again" % (100 * waited / ran), flush=True)
             samples = sum(s.count for s in profile.samples if s.labels.get("phase") == "execute")
