@@ -72,7 +72,7 @@ static int parse_number(const char *option, const char *text, double least, doub
 	errno = 0;
 	*out = strtod(text, &end);
 	if (end == text || *end || errno || !isfinite(*out) || *out < least || *out > most) {
-		message_error("%s takes a number from %g to %g, not \"%s\"", option, least, most, text);
+		message_error("%s takes a number from %.10g to %.10g, not \"%s\"", option, least, most, text);
 		return -EINVAL;
 	}
 	return 0;
