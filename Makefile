@@ -5,7 +5,7 @@
 # make live     tests against real servers (root)
 # make check    installs what is missing, then test and live
 # make demo     installs what is missing, builds, records a loaded redis-server
-# make lint     clang-tidy, formatting, dependency directions
+# make lint     clang-tidy, dependency directions
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
 # make bench    figures of the README
 # make size     longest functions and files, BPF instructions per program

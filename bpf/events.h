@@ -81,8 +81,8 @@ struct target {
 /* A connection's last message: where it is, not what it says. Value of the sockets map. */
 enum {
 	SLOT_PIECES = 1 << 0, /* messages of this connection come in pieces: keep a copy of the head */
-	SLOT_SHARED = 1 << 2, /* its buffer also takes other connections' messages: the same */
 	SLOT_MORE = 1 << 1,   /* AF_UNIX: bytes were left in the queue by the last receive */
+	SLOT_SHARED = 1 << 2, /* its buffer also takes other connections' messages: the same */
 };
 struct socket_slot {
 	__u64 sock;	/* kernel address, as a name only */

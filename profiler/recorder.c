@@ -9,6 +9,7 @@
 
 /* A process whose addresses do not resolve is read again, but not more often than this. */
 #define REFRESH_MIN_NS (DRAIN_MS * 1000000ull)
+#define MAX_LABELS     16 /* of a sample; ten are in use */
 
 /* Code that was mapped, not yet in the process's mappings: samples older than it come first. */
 struct late_mapping {
@@ -143,7 +144,7 @@ static size_t common_labels(struct recorder *r, const struct process *process,
 static void add_sample(struct recorder *r, const struct process *process, const struct sample *s,
 		       uint32_t stack)
 {
-	struct profile_label labels[16];
+	struct profile_label labels[MAX_LABELS];
 	const struct attribution *by = &r->attribution;
 	size_t n_common, n;
 
@@ -155,7 +156,7 @@ static void add_sample(struct recorder *r, const struct process *process, const 
 		const struct attributed_class *c = &by->classes[i];
 
 		n = n_common;
-		memset(labels + n, 0, (16 - n) * sizeof(*labels));
+		memset(labels + n, 0, (MAX_LABELS - n) * sizeof(*labels));
 		add_text(r, labels, &n, r->key_operation, c->operation);
 		add_text(r, labels, &n, r->key_summary, c->summary);
 		add_text(r, labels, &n, r->key_text, c->text);
@@ -193,6 +194,8 @@ static void apply_late(struct recorder *r, uint64_t until_ns)
 			process_mapped(&r->processes, process, &late->line);
 		free((char *)late->line.path);
 	}
+	if (!n)
+		return;
 	r->n_late -= n;
 	memmove(r->late, r->late + n, r->n_late * sizeof(*r->late));
 }
@@ -218,8 +221,10 @@ static void take_sample(struct recorder *r, const struct event_header *h, size_t
 		return;
 	}
 	process = processes_find(&r->processes, h->pid);
-	if (!process)
+	if (!process) { /* its fork was lost: say so in the losses */
+		r->aggregate.dropped += PROFILE_SAMPLE_WEIGHT;
 		return;
+	}
 	if (h->time_ns > r->watched_ns)
 		watch(r);
 	apply_late(r, h->time_ns);
