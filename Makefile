@@ -105,11 +105,11 @@ $(B)/tests/%: tests/%.c $(TEST_LIB_OBJ)
 test: $(UNIT) $(B)/wireprof
 	@set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
 
-# Against real servers, as root. LIVE=test_cli runs one file.
+# Against real servers, as root. LIVE=test_cli runs one file, TEST=test_io_threads one test.
 LIVE ?= test_*
 live: $(B)/wireprof $(B)/tests/page/make_page
 	@mkdir -p $(B)/page && $(B)/tests/page/make_page $(B)/page
-	@/usr/bin/python3 -m unittest discover -v -s tests/live -p '$(LIVE).py'
+	@/usr/bin/python3 -m unittest discover -v -s tests/live -p '$(LIVE).py' $(TEST:%=-k %)
 
 # Figures, not tests: nothing here fails because a machine is slow. BENCH_OPTIONS=--help tells more.
 BENCH_OBJ := $(patsubst tests/bench/%.c,$(B)/obj/bench/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))

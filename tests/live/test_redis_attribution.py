@@ -85,8 +85,10 @@ class RedisAttribution(unittest.TestCase):
         self.assertGreater(shares.get("pipeline", 0), 0.01, shares)
         sort = [s for s in profile.samples if "sortCommandGeneric" in s.frames]
         self.assertTrue(sort)
-        self.assertEqual({(s.labels["db_operation_name"], s.labels["attribution"]) for s in sort},
-                         {("SORT", "exact")})
+        self.assertEqual({s.labels["db_operation_name"] for s in sort}, {"SORT"})
+        # (A batch that was read before attach is known by its stacks alone.)
+        exact = sum(s.count for s in sort if s.labels["attribution"] == "exact")
+        self.assertGreater(exact / sum(s.count for s in sort), 0.95)
 
     def test_pipelines_with_large_values(self):
         """What lies behind a large value in the same read is not captured: there the stack names the command."""
@@ -211,13 +213,13 @@ class RedisAttribution(unittest.TestCase):
                         c.close()
                 return run
 
-            functions = [crowd(op) for op in ("SORT", "ZRANGEBYSCORE", "EVAL", "INCR")]
+            functions = [crowd(op) for op in ("SORT", "ZRANGEBYSCORE", "EVAL", "LRANGE")]
             with Load(functions, 12):
                 time.sleep(0.5)
                 profile, _ = record(server.pid, 8)
         for operation, function in {"SORT": "sortCommandGeneric", "EVAL": "evalGenericCommand",
                                     "ZRANGEBYSCORE": "genericZrangebyscoreCommand",
-                                    "INCR": "incrDecrCommand"}.items():
+                                    "LRANGE": "addListRangeReply"}.items():
             owners = {s.labels.get("db_operation_name") for s in profile.samples if function in s.frames}
             self.assertEqual(owners, {operation}, function)
         # I/O threads spin while they wait: that is nobody's work. What executes is known by its stack.
