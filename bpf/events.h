@@ -46,6 +46,7 @@ struct exec_mapping {
 	__u64 reserved;
 };
 #define NO_TABLE	   0xffffffffu
+#define NO_CFI		   0xfffffffeu /* in .table: it has no rows and never will: JIT code, files without CFI */
 #define MAPPINGS_PER_CHUNK (CHUNK_BYTES / sizeof(struct exec_mapping))
 #define MAPPING_CHUNKS	   (CHUNK_BYTES / sizeof(__u64))
 
@@ -58,13 +59,22 @@ struct mapping_chunk {
 
 #define ROWS_PER_CHUNK (CHUNK_BYTES / sizeof(struct unwind_row))
 #define ROW_CHUNKS     (CHUNK_BYTES / sizeof(__u32))
-#define MAX_TABLE_ROWS (ROWS_PER_CHUNK * ROW_CHUNKS) /* larger objects take several tables */
+#define RULES_PER_CHUNK (CHUNK_BYTES / sizeof(struct unwind_rule))
+#define MAX_TABLE_ROWS	(ROWS_PER_CHUNK * ROW_CHUNKS) /* larger objects take several tables */
+#define MAX_TABLE_RULES 65536
 
-struct row_directory {		 /* chunk 0 of a table's inner map */
+/*
+ * Chunk 0 of a table's inner map; the chunks of rows and then those of rules follow it. No search asks where
+ * the first chunk begins, as nothing lies before it: first[0] is the number of the first chunk of rules.
+ */
+struct row_directory {
 	__u32 first[ROW_CHUNKS]; /* pc of the first row of chunk i + 1; unused: ~0 */
 };
 struct row_chunk {
 	struct unwind_row row[ROWS_PER_CHUNK]; /* sorted; unused ones have pc ~0 */
+};
+struct rule_chunk {
+	struct unwind_rule rule[RULES_PER_CHUNK];
 };
 
 _Static_assert(sizeof(struct exec_mapping) == 32, "shared layout");
@@ -72,6 +82,7 @@ _Static_assert(sizeof(struct mapping_directory) == CHUNK_BYTES, "shared layout")
 _Static_assert(sizeof(struct mapping_chunk) == CHUNK_BYTES, "shared layout");
 _Static_assert(sizeof(struct row_directory) == CHUNK_BYTES, "shared layout");
 _Static_assert(sizeof(struct row_chunk) == CHUNK_BYTES, "shared layout");
+_Static_assert(sizeof(struct rule_chunk) == CHUNK_BYTES, "shared layout");
 
 struct target {
 	__u32 maps; /* key in process_maps; a child has its parent's until it has its own; 0: none yet */

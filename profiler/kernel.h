@@ -49,8 +49,12 @@ int kernel_put_maps(struct kernel *k, pid_t pid, uint32_t *key, const struct exe
 void kernel_drop_maps(struct kernel *k, uint32_t *key);
 void kernel_drop_maps_now(struct kernel *k);
 
-/* Stores at most MAX_TABLE_ROWS rows, sorted. Returns 0 and the table's index, or -errno (-ENOSPC: full). */
-int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n, uint32_t *table);
+/*
+ * Stores at most MAX_TABLE_ROWS rows, sorted, with the rules that they name. Returns 0 and the table's index, or
+ * -errno (-ENOSPC: full).
+ */
+int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n,
+		     const struct unwind_rule *rules, size_t n_rules, uint32_t *table);
 
 /* Calls back for each event in the ring. `size` is the whole event's. Returns their number or -errno. */
 typedef void (*kernel_event_fn)(void *context, const struct event_header *event, size_t size);

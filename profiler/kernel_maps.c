@@ -37,13 +37,15 @@ fail:
 	return err;
 }
 
-int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n, uint32_t *table)
+int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n,
+		     const struct unwind_rule *rules, size_t n_rules, uint32_t *table)
 {
-	uint32_t n_chunks = 1 + (n + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK;
+	uint32_t first_rules = 1 + (n + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK;
+	uint32_t n_chunks = first_rules + (n_rules + RULES_PER_CHUNK - 1) / RULES_PER_CHUNK;
 	struct row_directory *directory;
 	int fd, err;
 
-	if (!n || n > MAX_TABLE_ROWS)
+	if (!n || n > MAX_TABLE_ROWS || n_rules > MAX_TABLE_RULES)
 		return -EINVAL;
 	if (k->next_table >= MAX_TABLES)
 		return -ENOSPC;
@@ -52,7 +54,10 @@ int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n, 
 		return -ENOMEM;
 	memset(directory, 0xff, (size_t)n_chunks * CHUNK_BYTES);
 	memcpy(directory + 1, rows, n * sizeof(*rows));
-	for (uint32_t i = 0; i + 1 < n_chunks; i++)
+	if (n_rules)
+		memcpy(directory + first_rules, rules, n_rules * sizeof(*rules));
+	directory->first[0] = first_rules;
+	for (uint32_t i = 1; i + 1 < first_rules; i++)
 		directory->first[i] = rows[i * ROWS_PER_CHUNK].pc;
 	fd = create_chunks("wireprof_rows", directory, n_chunks);
 	free(directory);

@@ -83,7 +83,8 @@ static int upload_rows(struct objects *o, struct object *object, const struct un
 
 		if (object->n_tables == MAX_OBJECT_TABLES)
 			return -E2BIG;
-		err = kernel_put_table(o->kernel, rows->rows + at, n, &t->index);
+		err = kernel_put_table(o->kernel, rows->rows + at, n, rows->rules, rows->n_rules,
+				       &t->index);
 		if (err)
 			return err;
 		t->row_base = rows->base;

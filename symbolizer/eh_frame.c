@@ -479,5 +479,6 @@ void unwind_rows_free(struct unwind_rows *r)
 	if (!r)
 		return;
 	free(r->rows);
+	free(r->rules);
 	memset(r, 0, sizeof(*r));
 }

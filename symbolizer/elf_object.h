@@ -69,7 +69,8 @@ bool elf_object_has_symbols(struct elf_object *o);
  */
 struct unwind_rows {
 	struct unwind_row *rows;
-	size_t n_rows;
+	struct unwind_rule *rules; /* of EXTENDED rows */
+	size_t n_rows, n_rules;
 	uint64_t base;		   /* vaddr of row.pc == 0 */
 	uint64_t unsupported_bytes; /* of text, covered by UNWIND_UNSUPPORTED rows */
 	uint64_t bad_fdes;	   /* FDEs that were dropped because they do not parse */
