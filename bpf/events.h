@@ -20,7 +20,7 @@
 #include "unwind_row.h"
 
 #define MAX_TARGETS	  4096	/* processes; beyond: counted in targets_full */
-#define MAX_TABLES	  16384 /* objects with unwind rows, all processes together */
+#define MAX_TABLES	  65536 /* objects that processes map at the same time, all together */
 #define MAX_SOCKETS	  65536 /* connections remembered; a power of two */
 #define SOCKET_WAYS	  4	/* places that one connection can take among them */
 #define MAX_BUFFERS	  65536 /* receive buffers remembered; a power of two */

@@ -119,7 +119,8 @@ int sample(struct bpf_perf_event_data *ctx)
 		return 0;
 	n = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	if (bpf_ringbuf_output(&ring, s, sizeof(*e) + at,
-			       n > RING_WAKE_BYTES || u.stop == STOP_NO_MAPS || u.stop == STOP_NO_MAPPING
+			       n > RING_WAKE_BYTES || u.stop == STOP_NO_MAPS || u.stop == STOP_NO_MAPPING ||
+					       u.stop == STOP_NO_TABLE
 				       ? BPF_RB_FORCE_WAKEUP
 				       : BPF_RB_NO_WAKEUP))
 		count(COUNTER_SAMPLES_LOST);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "../bpf/events.h"
+#include "publisher.h"
 
 struct kernel; /* opaque */
 
@@ -41,20 +42,21 @@ const char *receive_hook_name(enum receive_hook hook);
 /* Follows a process from now on. Its mappings come by kernel_put_maps(). Returns 0 or -errno. */
 int kernel_add_target(struct kernel *k, pid_t pid);
 /*
- * Replaces a process's mappings (sorted by start). *key names them in the kernel: 0 before the first time, then left
- * as it is. Returns 0 or -errno (-ENOENT: the process is no target any more).
+ * Replaces a process's mappings (sorted by start), a moment later. *key names them in the kernel: 0 before the first
+ * time, then left as it is. Returns 0 or -errno (-ENOENT: the process is no target any more).
  */
 int kernel_put_maps(struct kernel *k, pid_t pid, uint32_t *key, const struct exec_mapping *m, size_t n);
-/* Lets the mappings go, some time later: deletions are gathered. Sets *key to 0. */
+/* Lets the mappings go, a moment later. Sets *key to 0. */
 void kernel_drop_maps(struct kernel *k, uint32_t *key);
-void kernel_drop_maps_now(struct kernel *k);
 
 /*
- * Stores at most MAX_TABLE_ROWS rows, sorted, with the rules that they name. Returns 0 and the table's index, or
- * -errno (-ENOSPC: full).
+ * Makes an inner map of at most MAX_TABLE_ROWS rows, sorted, and the rules that they name. Returns its descriptor,
+ * having added its size to *kernel_bytes, or -errno.
  */
-int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n,
-		     const struct unwind_rule *rules, size_t n_rules, uint32_t *table);
+int kernel_make_table(const struct unwind_row *rows, size_t n, const struct unwind_rule *rules, size_t n_rules,
+		      uint64_t *kernel_bytes);
+/* Who publishes process's mappings and tables; it lives as long as the kernel side. */
+struct publisher *kernel_publisher(const struct kernel *k);
 
 /* Calls back for each event in the ring. `size` is the whole event's. Returns their number or -errno. */
 typedef void (*kernel_event_fn)(void *context, const struct event_header *event, size_t size);

@@ -8,8 +8,6 @@
 #include "kernel.h"
 #include "wireprof.skel.h"
 
-#define DROPPED_MAPS 256
-
 struct kernel {
 	struct wireprof_bpf *skel;
 	struct ring_buffer *ring;
@@ -19,10 +17,8 @@ struct kernel {
 	size_t n_samplers;
 	enum receive_hook hook;
 	unsigned int frequency_hz;
-	uint32_t next_table;
+	struct publisher *publisher;
 	uint32_t last_maps; /* key of process_maps given out last */
-	uint32_t dropped_maps[DROPPED_MAPS]; /* keys that are to be deleted */
-	uint32_t n_dropped_maps;
 	const volatile struct socket_slot *sockets; /* mapped read-only */
 	const volatile struct head_copy *heads;	    /* likewise */
 	kernel_event_fn event_fn;

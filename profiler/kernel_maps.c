@@ -37,18 +37,16 @@ fail:
 	return err;
 }
 
-int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n,
-		     const struct unwind_rule *rules, size_t n_rules, uint32_t *table)
+int kernel_make_table(const struct unwind_row *rows, size_t n, const struct unwind_rule *rules, size_t n_rules,
+		      uint64_t *kernel_bytes)
 {
 	uint32_t first_rules = 1 + (n + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK;
 	uint32_t n_chunks = first_rules + (n_rules + RULES_PER_CHUNK - 1) / RULES_PER_CHUNK;
 	struct row_directory *directory;
-	int fd, err;
+	int fd;
 
 	if (!n || n > MAX_TABLE_ROWS || n_rules > MAX_TABLE_RULES)
 		return -EINVAL;
-	if (k->next_table >= MAX_TABLES)
-		return -ENOSPC;
 	directory = malloc((size_t)n_chunks * CHUNK_BYTES);
 	if (!directory)
 		return -ENOMEM;
@@ -61,15 +59,9 @@ int kernel_put_table(struct kernel *k, const struct unwind_row *rows, size_t n,
 		directory->first[i] = rows[i * ROWS_PER_CHUNK].pc;
 	fd = create_chunks("wireprof_rows", directory, n_chunks);
 	free(directory);
-	if (fd < 0)
-		return fd;
-	err = bpf_map_update_elem(bpf_map__fd(k->skel->maps.tables), &k->next_table, &fd, BPF_ANY)
-		      ? -errno
-		      : 0;
-	close(fd);
-	if (!err)
-		*table = k->next_table++;
-	return err;
+	if (fd >= 0)
+		*kernel_bytes += (uint64_t)n_chunks * CHUNK_BYTES;
+	return fd;
 }
 
 int kernel_put_maps(struct kernel *k, pid_t pid, uint32_t *key, const struct exec_mapping *m, size_t n)
@@ -95,41 +87,33 @@ int kernel_put_maps(struct kernel *k, pid_t pid, uint32_t *key, const struct exe
 	if (fd < 0)
 		return fd;
 	/*
-	 * The target first: an update of a map of maps is seen at once, but returns only after an RCU grace
-	 * period (6 to 17 ms), and so long the target would have no mappings. A target that has gone
-	 * meanwhile must not come back: only an existing entry is changed.
+	 * The target first, as publishing may take a while. A target that has gone meanwhile must not come back:
+	 * only an existing entry is changed.
 	 */
-	err = 0;
 	if (!*key) {
-		target = (struct target){.maps = *key = ++k->last_maps};
+		target = (struct target){.maps = ++k->last_maps};
 		if (bpf_map_update_elem(bpf_map__fd(k->skel->maps.targets), &target_key, &target,
-					BPF_EXIST))
+					BPF_EXIST)) {
 			err = -errno;
+			close(fd);
+			return err;
+		}
+		*key = target.maps;
 	}
-	if (!err && bpf_map_update_elem(bpf_map__fd(k->skel->maps.process_maps), key, &fd, BPF_ANY))
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-/* Each deletion waits for an RCU grace period too, many at once for one: they are gathered. */
-void kernel_drop_maps_now(struct kernel *k)
-{
-	LIBBPF_OPTS(bpf_map_batch_opts, batch);
-	uint32_t n = k->n_dropped_maps;
-
-	if (n)
-		bpf_map_delete_batch(bpf_map__fd(k->skel->maps.process_maps), k->dropped_maps, &n, &batch);
-	k->n_dropped_maps = 0;
+	publisher_put(k->publisher, PUBLISH_PROCESS_MAPS, *key, fd);
+	return 0;
 }
 
 void kernel_drop_maps(struct kernel *k, uint32_t *key)
 {
 	if (*key)
-		k->dropped_maps[k->n_dropped_maps++] = *key;
+		publisher_drop(k->publisher, PUBLISH_PROCESS_MAPS, *key);
 	*key = 0;
-	if (k->n_dropped_maps == DROPPED_MAPS)
-		kernel_drop_maps_now(k);
+}
+
+struct publisher *kernel_publisher(const struct kernel *k)
+{
+	return k->publisher;
 }
 
 int kernel_add_target(struct kernel *k, pid_t pid)

@@ -13,13 +13,15 @@
 
 #define VDSO_BYTES_MAX (64u << 10)
 
-void objects_init(struct objects *o, struct kernel *kernel)
+int objects_init(struct objects *o, struct kernel *kernel)
 {
-	*o = (struct objects){.kernel = kernel};
+	*o = (struct objects){0};
+	return unwind_tables_start(kernel_publisher(kernel), &o->tables);
 }
 
 void objects_fini(struct objects *o)
 {
+	unwind_tables_stop(o->tables); /* first: its thread reads the files */
 	for (size_t i = 0; i < o->n; i++) {
 		elf_object_free(o->list[i].elf);
 		free(o->list[i].name);
@@ -74,51 +76,6 @@ static struct elf_object *open_vdso(pid_t pid, const struct mapping_line *m)
 	return elf;
 }
 
-static int upload_rows(struct objects *o, struct object *object, const struct unwind_rows *rows)
-{
-	for (size_t at = 0; at < rows->n_rows; at += MAX_TABLE_ROWS) {
-		size_t n = rows->n_rows - at < MAX_TABLE_ROWS ? rows->n_rows - at : MAX_TABLE_ROWS;
-		struct object_table *t = &object->tables[object->n_tables];
-		int err;
-
-		if (object->n_tables == MAX_OBJECT_TABLES)
-			return -E2BIG;
-		err = kernel_put_table(o->kernel, rows->rows + at, n, rows->rules, rows->n_rules,
-				       &t->index);
-		if (err)
-			return err;
-		t->row_base = rows->base;
-		t->start = rows->base + rows->rows[at].pc;
-		t->end = at + n < rows->n_rows ? rows->base + rows->rows[at + n].pc : UINT64_MAX;
-		object->n_tables++;
-		object->n_rows += n;
-	}
-	return 0;
-}
-
-static void load_rows(struct objects *o, struct object *object)
-{
-	struct unwind_rows rows;
-	int err;
-
-	if (!object->elf) {
-		o->without_rows++;
-		return;
-	}
-	err = elf_object_unwind_rows(object->elf, &rows);
-	if (!err) {
-		err = upload_rows(o, object, &rows);
-		unwind_rows_free(&rows);
-	}
-	if (err)
-		message_verbose("no unwind rows for %s: %s", object->name, strerror(-err));
-	else
-		message_verbose("%s: %zu unwind rows in %u table(s)", object->name, object->n_rows,
-				object->n_tables);
-	o->rows += object->n_rows;
-	o->without_rows += !object->n_rows;
-}
-
 static int add(struct objects *o, struct object *object)
 {
 	if (o->n >= MAX_OBJECTS)
@@ -129,7 +86,8 @@ static int add(struct objects *o, struct object *object)
 		elf_object_free(object->elf);
 		return -ENOMEM;
 	}
-	load_rows(o, object);
+	if (object->elf)
+		object->table = unwind_table_new(o->tables, object->elf);
 	o->list[o->n] = *object;
 	return o->n++;
 }
@@ -141,6 +99,20 @@ static int find_file(const struct objects *o, const struct stat *st)
 
 		if (x->ino == st->st_ino && x->dev == st->st_dev && x->size == st->st_size &&
 		    x->mtime.tv_sec == st->st_mtim.tv_sec && x->mtime.tv_nsec == st->st_mtim.tv_nsec)
+			return i;
+	}
+	return -ENOENT;
+}
+
+/* The same file elsewhere: another layer of a container image, a copy. Its CFI and its symbols are the same. */
+static int find_build_id(const struct objects *o, const struct object *object)
+{
+	const char *id = object->elf ? elf_object_build_id(object->elf) : "";
+
+	for (size_t i = 0; *id && i < o->n; i++) {
+		const struct object *x = &o->list[i];
+
+		if (x->elf && x->ino && x->size == object->size && !strcmp(elf_object_build_id(x->elf), id))
 			return i;
 	}
 	return -ENOENT;
@@ -185,7 +157,7 @@ static int add_file(struct objects *o, pid_t pid, const struct mapping_line *m, 
 		.size = st->st_size,
 		.mtime = st->st_mtim,
 	};
-	int err;
+	int err, same;
 
 	clean_path(m->path, path, sizeof(path));
 	object.name = (char *)base_name(path);
@@ -194,6 +166,11 @@ static int add_file(struct objects *o, pid_t pid, const struct mapping_line *m, 
 	if (err)
 		message_verbose("cannot read %s: %s", m->path, strerror(-err));
 	o->unreadable += !!err;
+	same = find_build_id(o, &object);
+	if (same >= 0) {
+		elf_object_free(object.elf);
+		return same;
+	}
 	return add(o, &object);
 }
 
@@ -217,4 +194,22 @@ int objects_find(struct objects *o, pid_t pid, const struct mapping_line *m)
 		index = add_file(o, pid, m, fd, &st);
 	close(fd);
 	return index;
+}
+
+void objects_sweep(struct objects *o, uint64_t now_ns)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		struct object *x = &o->list[i];
+
+		if (!x->table)
+			continue;
+		if (x->mapped) {
+			x->unmapped_ns = 0;
+		} else if (!x->unmapped_ns) {
+			x->unmapped_ns = now_ns;
+		} else if (now_ns - x->unmapped_ns > TABLE_GRACE_NS && x->unmapped_ns != UINT64_MAX) {
+			unwind_table_release(o->tables, x->table);
+			x->unmapped_ns = UINT64_MAX; /* once */
+		}
+	}
 }

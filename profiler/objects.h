@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The objects (programs, libraries, vdso) that targets have mapped, one entry a file whoever maps it, with its
- * unwind rows in the kernel.
+ * The objects (programs, libraries, vdso) that targets have mapped: one entry a file, whoever maps it.
  */
 #ifndef WIREPROF_OBJECTS_H
 #define WIREPROF_OBJECTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "../symbolizer/elf_object.h"
 #include "kernel.h"
+#include "unwind_tables.h"
 
-#define MAX_OBJECTS	  65536
-#define MAX_OBJECT_TABLES 16 /* of MAX_TABLE_ROWS rows */
-
-struct object_table {
-	uint64_t start, end; /* vaddr */
-	uint64_t row_base;   /* vaddr of row pc 0 */
-	uint32_t index;	     /* in the kernel */
-};
+#define MAX_OBJECTS 65536
 
 struct object {
 	struct elf_object *elf; /* NULL: anonymous memory, or a file that is no ELF object */
@@ -27,20 +21,20 @@ struct object {
 	ino_t ino;
 	off_t size;
 	struct timespec mtime;
-	struct object_table tables[MAX_OBJECT_TABLES];
-	uint32_t n_tables;
-	size_t n_rows;
+	struct unwind_table *table; /* NULL: there is nothing that could have rows */
+	uint64_t unmapped_ns; /* when no process was seen to map it any more; 0: one does, or it has no rows */
+	bool mapped;	      /* see objects_sweep() */
 };
 
 struct objects {
-	struct kernel *kernel;
+	struct unwind_tables *tables;
 	struct object *list;
 	size_t n, capacity;
-	/* what happened, for --verbose and the summary */
-	size_t rows, unreadable, without_rows;
+	size_t unreadable; /* files; for the summary */
 };
 
-void objects_init(struct objects *o, struct kernel *kernel);
+/* Returns 0 or -errno. */
+int objects_init(struct objects *o, struct kernel *kernel);
 void objects_fini(struct objects *o);
 
 /*
@@ -55,5 +49,12 @@ struct mapping_line {
 	const char *path; /* "" for anonymous memory */
 };
 int objects_find(struct objects *o, pid_t pid, const struct mapping_line *m);
+
+/*
+ * Gives back the unwind rows of objects that no process has mapped for TABLE_GRACE_NS: `mapped` of each says whether
+ * one has. A program that runs again and again finds its rows still there.
+ */
+void objects_sweep(struct objects *o, uint64_t now_ns);
+#define TABLE_GRACE_NS 5000000000ull
 
 #endif

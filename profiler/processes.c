@@ -14,6 +14,8 @@
 #define MAX_SEEN_OPERATIONS  512
 #define LISTENING_RETRY_NS   1000000000ull
 #define MAX_PROCESS_MAPPINGS (MAPPINGS_PER_CHUNK * (MAPPING_CHUNKS - 1))
+/* Samples are read within DRAIN_MS or so: what has been gone for longer is not needed to resolve them. */
+#define KEEP_GONE_NS 5000000000ull
 
 uint64_t monotonic_ns(void)
 {
@@ -23,23 +25,29 @@ uint64_t monotonic_ns(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-void processes_init(struct processes *p, struct kernel *kernel)
+int processes_init(struct processes *p, struct kernel *kernel)
 {
 	*p = (struct processes){.kernel = kernel};
-	objects_init(&p->objects, kernel);
+	return objects_init(&p->objects, kernel);
+}
+
+static void process_free(struct process *process)
+{
+	free(process->mappings);
+	free(process->published);
+	free(process->listening);
+	free(process->replies);
+	intern_fini(&process->operations);
+	free(process);
 }
 
 void processes_fini(struct processes *p)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		free(p->list[i]->mappings);
-		free(p->list[i]->listening);
-		free(p->list[i]->replies);
-		intern_fini(&p->list[i]->operations);
-		free(p->list[i]);
-	}
+	for (size_t i = 0; i < p->n; i++)
+		process_free(p->list[i]);
 	free(p->list);
-	objects_fini(&p->objects);
+	if (p->kernel)
+		objects_fini(&p->objects);
 }
 
 struct process *processes_find(const struct processes *p, pid_t pid)
@@ -107,6 +115,7 @@ static int cut_out(struct process *process, uint64_t start, uint64_t end)
 				  process->n_mappings, sizeof(*m)))
 			return -ENOMEM;
 		rest.vaddr += end - rest.start;
+		rest.offset += end - rest.start;
 		rest.start = end;
 		process->mappings[process->n_mappings++] = rest;
 	}
@@ -135,6 +144,28 @@ static int by_start(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
+static void sort_mappings(struct process *process)
+{
+	if (process->n_mappings)
+		qsort(process->mappings, process->n_mappings, sizeof(*process->mappings), by_start);
+}
+
+/* The first mapping, of `n` sorted ones, that ends after an address; n if there is none. */
+static size_t first_ending_after(const struct user_mapping *list, size_t n, uint64_t address)
+{
+	size_t lo = 0;
+
+	while (lo < n) {
+		size_t mid = lo + (n - lo) / 2;
+
+		if (list[mid].end <= address)
+			lo = mid + 1;
+		else
+			n = mid;
+	}
+	return lo;
+}
+
 /* One line of /proc/PID/maps. Returns false for lines that are not executable mappings. */
 static bool parse_line(char *line, struct mapping_line *m)
 {
@@ -149,9 +180,10 @@ static bool parse_line(char *line, struct mapping_line *m)
 	return permissions[2] == 'x' && strcmp(m->path, "[vsyscall]");
 }
 
-static int take_line(struct processes *p, struct process *process, const struct mapping_line *m)
+/* What a line of /proc/PID/maps, or the kernel's word of a new mapping, means. Returns 0 or -errno. */
+static int make_mapping(struct processes *p, const struct process *process, const struct mapping_line *m,
+			struct user_mapping *out)
 {
-	struct user_mapping mapping = {.start = m->start, .end = m->end, .vaddr = m->offset};
 	int index = objects_find(&p->objects, process->shown_as, m);
 	const struct object *object;
 	struct elf_segment segment;
@@ -159,12 +191,28 @@ static int take_line(struct processes *p, struct process *process, const struct 
 	if (index < 0)
 		return index;
 	object = &p->objects.list[index];
-	mapping.object = index;
+	*out = (struct user_mapping){
+		.start = m->start,
+		.end = m->end,
+		.vaddr = m->offset,
+		.offset = m->offset,
+		.inode = m->inode,
+		.dev_major = m->dev_major,
+		.dev_minor = m->dev_minor,
+		.object = index,
+	};
 	if (object->elf && elf_object_segment_at(object->elf, m->offset, &segment))
-		mapping.vaddr = segment.vaddr + (m->offset - segment.offset);
+		out->vaddr = segment.vaddr + (m->offset - segment.offset);
 	else if (!object->elf && !object->ino)
-		mapping.vaddr = m->start; /* anonymous memory: the address itself is all there is */
-	return add_mapping(process, &mapping);
+		out->vaddr = m->start; /* anonymous memory: the address itself is all there is */
+	return 0;
+}
+
+static bool is_same(const struct user_mapping *known, const struct mapping_line *m)
+{
+	return known->start == m->start && known->end == m->end && known->offset == m->offset &&
+	       known->inode == m->inode && known->dev_major == m->dev_major &&
+	       known->dev_minor == m->dev_minor && !known->gone_ns;
 }
 
 /*
@@ -194,8 +242,34 @@ static pid_t shown_as(pid_t pid)
 	return pid;
 }
 
-static int read_mappings(struct processes *p, struct process *process)
+static void want(struct processes *p, const struct user_mapping *m, unsigned int samples)
 {
+	struct object *object = m ? &p->objects.list[m->object] : NULL;
+
+	if (object && object->table)
+		unwind_table_want(p->objects.tables, object->table, samples);
+}
+
+struct mapping_list {
+	struct user_mapping *list;
+	size_t n, capacity;
+};
+
+static int append(struct mapping_list *l, const struct user_mapping *m)
+{
+	if (l->n >= MAX_PROCESS_MAPPINGS)
+		return -E2BIG;
+	if (array_reserve((void **)&l->list, &l->capacity, l->n, sizeof(*m)))
+		return -ENOMEM;
+	l->list[l->n++] = *m;
+	return 0;
+}
+
+/* The mappings as they are now, by address. Files that were mapped there before are not opened again. */
+static int list_mappings(struct processes *p, struct process *process, struct mapping_list *now)
+{
+	const struct user_mapping *known = process->mappings, *end = known + process->n_mappings;
+	struct user_mapping mapping;
 	struct mapping_line m;
 	char path[64], line[4600];
 	int err = 0;
@@ -206,93 +280,238 @@ static int read_mappings(struct processes *p, struct process *process)
 	f = fopen(path, "re");
 	if (!f)
 		return errno == ENOENT ? -ESRCH : -errno;
-	while (!err && fgets(line, sizeof(line), f))
-		if (parse_line(line, &m))
-			err = take_line(p, process, &m);
+	while (!err && fgets(line, sizeof(line), f)) {
+		if (!parse_line(line, &m))
+			continue;
+		while (known < end && known->start < m.start)
+			known++;
+		if (known < end && is_same(known, &m)) {
+			err = append(now, known);
+			continue;
+		}
+		err = make_mapping(p, process, &m, &mapping);
+		if (!err)
+			err = append(now, &mapping);
+		if (!err && process->n_mappings) /* loaded as it runs: it will run soon */
+			want(p, &mapping, 1);
+	}
 	fclose(f);
 	return err;
 }
 
-/* The kernel's view of one mapping: a piece for each table of its object that it touches. */
-static size_t exec_mappings(const struct processes *p, const struct user_mapping *m,
-			    struct exec_mapping *out, size_t room)
+/* Appends those parts of a mapping where none of the first `n_now` lies. */
+static int keep_uncovered(struct mapping_list *l, size_t n_now, struct user_mapping m)
 {
-	const struct object *object = &p->objects.list[m->object];
-	uint64_t vaddr_end = m->vaddr + (m->end - m->start);
-	size_t n = 0;
+	size_t at = first_ending_after(l->list, n_now, m.start);
 
-	for (uint32_t i = 0; i < object->n_tables && n < room; i++) {
-		const struct object_table *t = &object->tables[i];
-		uint64_t from = t->start > m->vaddr ? t->start : m->vaddr;
-		uint64_t to = t->end < vaddr_end ? t->end : vaddr_end;
+	for (; m.start < m.end; at++) {
+		struct user_mapping part = m;
+		uint64_t skip;
+		int err;
+
+		if (at < n_now && l->list[at].start < m.end)
+			part.end = l->list[at].start;
+		err = part.start < part.end ? append(l, &part) : 0;
+		if (err)
+			return err;
+		if (part.end == m.end || l->list[at].end >= m.end)
+			break;
+		skip = l->list[at].end - m.start;
+		m.start += skip;
+		m.vaddr += skip;
+		m.offset += skip;
+	}
+	return 0;
+}
+
+/* Takes over what is there now; what was there before is kept for a while, where nothing has taken its place. */
+static int replace_mappings(struct process *process, struct mapping_list *now, uint64_t time_ns)
+{
+	size_t n_now = now->n;
+	int err = 0;
+
+	for (size_t i = 0; i < process->n_mappings && !err; i++) {
+		struct user_mapping *m = &process->mappings[i];
+
+		if (!m->gone_ns)
+			m->gone_ns = time_ns;
+		if (time_ns - m->gone_ns < KEEP_GONE_NS)
+			err = keep_uncovered(now, n_now, *m);
+	}
+	free(process->mappings);
+	process->mappings = now->list;
+	process->n_mappings = now->n;
+	process->mappings_capacity = now->capacity;
+	sort_mappings(process);
+	return err;
+}
+
+/* The kernel's view of one mapping: a piece for each table of its object that it touches. */
+static size_t exec_mappings(struct processes *p, const struct user_mapping *m,
+			    struct exec_mapping out[static MAX_TABLE_PIECES])
+{
+	struct object *object = &p->objects.list[m->object];
+	uint64_t vaddr_end = m->vaddr + (m->end - m->start);
+	struct unwind_piece pieces[MAX_TABLE_PIECES];
+	size_t n_pieces, n = 0;
+
+	if (!object->table) {
+		out[0] = (struct exec_mapping){.start = m->start, .end = m->end, .table = NO_CFI};
+		return 1;
+	}
+	n_pieces = unwind_table_pieces(p->objects.tables, object->table, pieces);
+	for (size_t i = 0; i < n_pieces; i++) {
+		const struct unwind_piece *piece = &pieces[i];
+		uint64_t from = piece->start > m->vaddr ? piece->start : m->vaddr;
+		uint64_t to = piece->end < vaddr_end ? piece->end : vaddr_end;
 
 		if (from >= to)
 			continue;
 		out[n++] = (struct exec_mapping){
 			.start = m->start + (from - m->vaddr),
 			.end = m->start + (to - m->vaddr),
-			.table = t->index,
-			.row_base = from - t->row_base,
+			.table = piece->index,
+			.row_base = from - piece->row_base,
 		};
 	}
-	if (!n && room)
-		out[n++] = (struct exec_mapping){
-			.start = m->start, .end = m->end, .table = NO_TABLE};
 	return n;
 }
 
+/* Tells the kernel, if there is news. */
 static int publish(struct processes *p, struct process *process)
 {
-	size_t room = process->n_mappings * 2 + MAX_OBJECT_TABLES, n = 0;
-	struct exec_mapping *list = calloc(room, sizeof(*list));
-	int err;
+	size_t n = 0, capacity = 0;
+	struct exec_mapping *list = NULL;
+	int err = 0;
 
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < process->n_mappings; i++)
-		n += exec_mappings(p, &process->mappings[i], list + n, room - n);
+	for (size_t i = 0; i < process->n_mappings; i++) {
+		if (process->mappings[i].gone_ns)
+			continue;
+		if (array_reserve((void **)&list, &capacity, n + MAX_TABLE_PIECES, sizeof(*list))) {
+			free(list);
+			return -ENOMEM;
+		}
+		n += exec_mappings(p, &process->mappings[i], list + n);
+	}
+	if (process->maps_key && n == process->n_published &&
+	    (!n || !memcmp(list, process->published, n * sizeof(*list)))) {
+		free(list);
+		return 0;
+	}
 	err = kernel_put_maps(p->kernel, process->pid, &process->maps_key, list, n);
-	free(list);
+	free(process->published);
+	process->published = list;
+	process->n_published = n;
 	return err;
 }
 
 int process_refresh(struct processes *p, struct process *process)
 {
+	struct mapping_list now = {0};
 	int err;
 
 	process->refreshed_ns = monotonic_ns();
 	process->changed_ns = 0;
-	err = read_mappings(p, process);
-	if (err == -ESRCH)
+	err = list_mappings(p, process, &now);
+	if (err == -ESRCH) {
+		free(now.list);
 		return err;
+	}
+	if (!err)
+		err = replace_mappings(process, &now, process->refreshed_ns);
+	else
+		free(now.list);
 	if (err)
 		message_warn("mappings of process %d are incomplete: %s", process->pid, strerror(-err));
 	read_comm(process);
-	if (process->n_mappings)
-		qsort(process->mappings, process->n_mappings, sizeof(*process->mappings), by_start);
 	err = publish(p, process);
+	process->refresh_cost_ns = monotonic_ns() - process->refreshed_ns;
 	return err == -ENOENT ? -ESRCH : err;
+}
+
+void process_want_rows(struct processes *p, const struct process *process, uint64_t address)
+{
+	want(p, process_mapping(process, address), 1);
+}
+
+void process_runs(struct processes *p, struct process *process)
+{
+	bool first = true;
+
+	if (process->runs)
+		return;
+	process->runs = true;
+	for (size_t i = 0; i < process->n_mappings; i++) {
+		const struct user_mapping *m = &process->mappings[i];
+		const struct object *object = &p->objects.list[m->object];
+		/* The program lies lowest, but for one that is loaded by name: ld.so PROGRAM. */
+		bool at_once = first || !strncmp(object->name, "libc.", 5) || !strncmp(object->name, "libc-", 5);
+
+		want(p, m, at_once);
+		first &= !object->table;
+	}
 }
 
 int process_mapped(struct processes *p, struct process *process, const struct mapping_line *m)
 {
-	int err = take_line(p, process, m);
+	struct user_mapping mapping;
+	int err = make_mapping(p, process, m, &mapping);
 
-	if (process->n_mappings)
-		qsort(process->mappings, process->n_mappings, sizeof(*process->mappings), by_start);
+	if (!err)
+		err = add_mapping(process, &mapping);
+	sort_mappings(process);
 	return err;
+}
+
+void processes_publish_again(struct processes *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (!p->list[i]->gone && p->list[i]->maps_key)
+			publish(p, p->list[i]);
+}
+
+/* Forgets processes that have been gone for a while, but for the first: the profile is called after it. */
+static void forget_gone(struct processes *p, uint64_t now_ns)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		struct process *process = p->list[i];
+
+		if (i && process->gone && now_ns - process->gone_ns > KEEP_GONE_NS)
+			process_free(process);
+		else
+			p->list[n++] = process;
+	}
+	p->n = n;
+}
+
+void processes_sweep(struct processes *p)
+{
+	uint64_t now_ns = monotonic_ns();
+
+	forget_gone(p, now_ns);
+	for (size_t i = 0; i < p->objects.n; i++)
+		p->objects.list[i].mapped = false;
+	for (size_t i = 0; i < p->n; i++)
+		for (size_t m = 0; !p->list[i]->gone && m < p->list[i]->n_mappings; m++)
+			if (!p->list[i]->mappings[m].gone_ns)
+				p->objects.list[p->list[i]->mappings[m].object].mapped = true;
+	objects_sweep(&p->objects, now_ns);
 }
 
 void process_reset(struct processes *p, struct process *process)
 {
-	process->n_mappings = 0;
+	process->n_mappings = process->n_published = 0;
 	kernel_drop_maps(p->kernel, &process->maps_key);
 	process->server = SERVER_UNKNOWN;
 	intern_fini(&process->operations);
 	intern_init(&process->operations, MAX_SEEN_OPERATIONS);
 	free(process->listening);
 	process->listening = NULL;
+	process->runs = false;
 	process_refresh(p, process);
+	process_runs(p, process);
 }
 
 void process_inherit(struct process *child, const struct process *parent)
@@ -305,19 +524,11 @@ void process_inherit(struct process *child, const struct process *parent)
 
 const struct user_mapping *process_mapping(const struct process *process, uint64_t address)
 {
-	size_t lo = 0, hi = process->n_mappings;
+	size_t at = first_ending_after(process->mappings, process->n_mappings, address);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (process->mappings[mid].end <= address)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo == process->n_mappings || process->mappings[lo].start > address)
+	if (at == process->n_mappings || process->mappings[at].start > address)
 		return NULL;
-	return &process->mappings[lo];
+	return &process->mappings[at];
 }
 
 /* Marks the ports in LISTEN state of one table, proc(5): "sl local:PORT remote state". */

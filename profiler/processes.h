@@ -16,8 +16,12 @@
 
 struct user_mapping {
 	uint64_t start, end;
-	uint64_t vaddr; /* of start, in the object */
+	uint64_t vaddr;	 /* of start, in the object */
+	uint64_t offset; /* offset, device and inode as the kernel shows them: whose mapping it is */
+	unsigned long inode;
+	unsigned int dev_major, dev_minor;
 	uint32_t object;
+	uint64_t gone_ns; /* when it was seen to be there no more; 0: it is there */
 };
 
 struct process {
@@ -27,11 +31,17 @@ struct process {
 	struct user_mapping *mappings; /* sorted by start, none overlap */
 	size_t n_mappings, mappings_capacity;
 	uint64_t refreshed_ns;	    /* when the mappings were read last; CLOCK_MONOTONIC */
+	uint64_t refresh_cost_ns;   /* how long that took */
+	uint64_t started_ns;	    /* when it was seen to exec(); 0: before */
+	struct exec_mapping *published; /* what the kernel was told last */
+	size_t n_published;
 	uint8_t *listening;	    /* a bit a TCP port, 8 KiB; NULL until asked for */
 	uint64_t listening_read_ns; /* when it was read */
 	uint64_t changed_ns;	    /* when a mapping appeared that was not read yet; 0: none */
 	uint32_t maps_key;	     /* in process_maps; 0: nothing published yet */
+	bool runs; /* see process_runs() */
 	bool gone;
+	uint64_t gone_ns; /* since when */
 	enum { SERVER_UNKNOWN, SERVER_NAMED, SERVER_NAMELESS } server; /* see attribute.c */
 	struct intern operations; /* operations seen on the wire */
 	struct reply_mix *replies;	  /* see attribute.c; NULL until one was seen */
@@ -45,7 +55,8 @@ struct processes {
 	size_t n, capacity;
 };
 
-void processes_init(struct processes *p, struct kernel *kernel);
+/* Returns 0 or -errno. */
+int processes_init(struct processes *p, struct kernel *kernel);
 void processes_fini(struct processes *p);
 
 /* The process, made (with its name and mappings) if it is new; NULL where memory is out. */
@@ -53,8 +64,19 @@ struct process *processes_get(struct processes *p, pid_t pid);
 /* Like the above, but only if it is known. */
 struct process *processes_find(const struct processes *p, pid_t pid);
 
-/* Reads the mappings again, loads what is new and tells the kernel. Returns 0 or -errno (-ESRCH: gone). */
+/* Reads the mappings again, opens what is new and tells the kernel. Returns 0 or -errno (-ESRCH: gone). */
 int process_refresh(struct processes *p, struct process *process);
+/* A sample stopped at this address for lack of unwind rows: they are built next. */
+void process_want_rows(struct processes *p, const struct process *process, uint64_t address);
+/*
+ * The process runs: it will need rows. First those of the program itself and of its C library, which nearly all
+ * stacks end in; then, when nothing else is to be done, those of what else it has mapped.
+ */
+void process_runs(struct processes *p, struct process *process);
+/* Once in a second or so: unwind rows that nobody needs are given back, processes long gone are forgotten. */
+void processes_sweep(struct processes *p);
+/* Tables of objects have come to take several pieces: tells the kernel where they are mapped. */
+void processes_publish_again(struct processes *p);
 /*
  * One mapping that appeared, at the time of the samples that are being read; it may be gone by now. Not told to the kernel: a refresh does that.
  */

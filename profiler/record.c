@@ -20,6 +20,7 @@
 #include "summary.h"
 #include "truncated_files.h"
 
+#define SETTLE_MS      200 /* for unwind rows of the targets, before the first sample */
 #define CHILD_GRACE_MS 2000
 
 static volatile sig_atomic_t stop_asked;
@@ -213,7 +214,7 @@ static void record_until_done(struct recorder *r, const struct record_options *o
 
 	while (!stop_asked && r->live) {
 		uint64_t now = monotonic_ns(), elapsed = now - start_ns;
-		int timeout_ms = DRAIN_MS;
+		int timeout_ms = recorder_timeout_ms(r);
 
 		if (o->duration_s > 0) {
 			double left_ms = o->duration_s * 1e3 - elapsed / 1e6;
@@ -318,6 +319,8 @@ static int run(struct recorder *r, const struct record_options *o, struct output
 	int err;
 
 	err = add_targets(r, o, &child);
+	unwind_tables_settle(r->processes.objects.tables, SETTLE_MS);
+	r->attached_ns = monotonic_ns();
 	if (!err)
 		err = kernel_attach(r->kernel);
 	if (err)

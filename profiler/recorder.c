@@ -9,6 +9,9 @@
 
 /* A process whose addresses do not resolve is read again, but not more often than this. */
 #define REFRESH_MIN_NS (DRAIN_MS * 1000000ull)
+/* A process loads its libraries so soon after exec(), and is looked after so often meanwhile. */
+#define STARTING_NS	  50000000ull
+#define STARTING_DRAIN_MS 5
 #define MAX_LABELS     16 /* of a sample; ten are in use */
 
 /* Code that was mapped, not yet in the process's mappings: samples older than it come first. */
@@ -51,7 +54,13 @@ int recorder_open(struct recorder *r, const struct recorder_options *options)
 	err = kernel_open(&kernel_options, &r->kernel);
 	if (err)
 		return err;
-	processes_init(&r->processes, r->kernel);
+	err = processes_init(&r->processes, r->kernel);
+	if (err) {
+		message_error("cannot start a thread: %s", strerror(-err));
+		processes_fini(&r->processes);
+		kernel_free(r->kernel);
+		return err;
+	}
 	aggregate_init(&r->aggregate, &r->processes);
 	intern_label_keys(r);
 	err = kallsyms_open("/proc/kallsyms", &r->kallsyms);
@@ -90,7 +99,9 @@ int recorder_add(struct recorder *r, pid_t pid)
 	if (err)
 		return err;
 	r->live++;
-	return process_refresh(&r->processes, process);
+	err = process_refresh(&r->processes, process);
+	process_runs(&r->processes, process);
+	return err;
 }
 
 static void process_gone(struct recorder *r, struct process *process)
@@ -98,6 +109,7 @@ static void process_gone(struct recorder *r, struct process *process)
 	if (process->gone)
 		return;
 	process->gone = true;
+	process->gone_ns = monotonic_ns();
 	kernel_drop_maps(r->kernel, &process->maps_key);
 	r->live--;
 }
@@ -200,6 +212,24 @@ static void apply_late(struct recorder *r, uint64_t until_ns)
 	memmove(r->late, r->late + n, r->n_late * sizeof(*r->late));
 }
 
+/*
+ * How long a process is let alone after its mappings were read. One whose mappings change all the time, as with some
+ * JIT compilers, is read for at most a fiftieth of the time; one that just started maps its libraries now.
+ */
+static uint64_t refresh_interval_ns(const struct process *process)
+{
+	uint64_t least = process->refreshed_ns < process->started_ns + STARTING_NS ? STARTING_DRAIN_MS * 1000000ull
+										   : REFRESH_MIN_NS;
+	uint64_t rare = 50 * process->refresh_cost_ns;
+
+	return rare > least ? rare : least;
+}
+
+static bool is_entry(uint8_t stop)
+{
+	return stop == STOP_END || stop == STOP_ZERO;
+}
+
 /* Whether the process's mappings must be read again before this sample's addresses are looked up. */
 static bool is_outdated(const struct process *process, const struct sample_event *e)
 {
@@ -207,7 +237,22 @@ static bool is_outdated(const struct process *process, const struct sample_event
 		return true;
 	if (e->stop != STOP_NO_MAPS && e->stop != STOP_NO_MAPPING)
 		return false;
-	return e->h.time_ns > process->refreshed_ns + REFRESH_MIN_NS;
+	return e->h.time_ns > process->refreshed_ns + refresh_interval_ns(process);
+}
+
+/* Sees to it that the next stack like this one gets farther. */
+static void help_unwinder(struct recorder *r, struct process *process, const struct sample *s)
+{
+	const struct sample_event *e = s->event;
+
+	process_runs(&r->processes, process);
+	if (e->stop == STOP_NO_TABLE && e->n_user)
+		process_want_rows(&r->processes, process, s->user[e->n_user - 1] - (e->n_user > 1));
+	if (is_entry(e->stop) && !r->complete_ns) {
+		r->complete_ns = e->h.time_ns;
+		message_verbose("first complete stack %.1f ms after attaching",
+				(int64_t)(r->complete_ns - r->attached_ns) / 1e6);
+	}
 }
 
 static void take_sample(struct recorder *r, const struct event_header *h, size_t size)
@@ -232,6 +277,7 @@ static void take_sample(struct recorder *r, const struct event_header *h, size_t
 		process_refresh(&r->processes, process);
 	r->n_samples++;
 	r->stops[s.event->stop < N_STOPS ? s.event->stop : STOP_NONE]++;
+	help_unwinder(r, process, &s);
 	stack = aggregate_stack(&r->aggregate, process, &s);
 	if (stack == INTERN_NONE) {
 		r->aggregate.dropped += PROFILE_SAMPLE_WEIGHT;
@@ -256,6 +302,18 @@ static void take_fork(struct recorder *r, const struct process_event *e)
 	/* It is unwound by its parent's mappings; most children exec() at once, so nothing is read yet. */
 }
 
+static void process_started(struct recorder *r, struct process *process)
+{
+	process->started_ns = monotonic_ns();
+	r->starting_until_ns = process->started_ns + STARTING_NS;
+	process_reset(&r->processes, process);
+}
+
+int recorder_timeout_ms(const struct recorder *r)
+{
+	return monotonic_ns() < r->starting_until_ns ? STARTING_DRAIN_MS : DRAIN_MS;
+}
+
 static void take_event(void *context, const struct event_header *h, size_t size)
 {
 	struct recorder *r = context;
@@ -277,7 +335,7 @@ static void take_event(void *context, const struct event_header *h, size_t size)
 	if (!process)
 		return;
 	if (h->type == EVENT_EXEC)
-		process_reset(&r->processes, process);
+		process_started(r, process);
 	else if (h->type == EVENT_EXIT)
 		process_gone(r, process);
 }
@@ -302,6 +360,12 @@ static void mapped(void *context, pid_t pid, uint64_t time_ns, const struct mapp
 	}
 }
 
+/* A drain may come a little early. */
+static bool is_due(const struct process *process)
+{
+	return monotonic_ns() - process->refreshed_ns >= refresh_interval_ns(process) * 4 / 5;
+}
+
 void recorder_drain(struct recorder *r)
 {
 	watch(r);
@@ -310,14 +374,16 @@ void recorder_drain(struct recorder *r)
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 
-		if (process->changed_ns && !process->gone)
+		if (process->changed_ns && !process->gone && is_due(process))
 			process_refresh(&r->processes, process);
 	}
+	if (unwind_tables_changed(r->processes.objects.tables))
+		processes_publish_again(&r->processes);
 }
 
 void recorder_check_live(struct recorder *r)
 {
-	kernel_drop_maps_now(r->kernel);
+	processes_sweep(&r->processes);
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 

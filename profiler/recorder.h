@@ -27,6 +27,8 @@ struct recorder {
 	struct attribution attribution; /* of the sample at hand: too large for a stack */
 	bool requests;
 	enum redis_keys redis_keys;
+	uint64_t attached_ns, complete_ns; /* when sampling began, and the first stack that reached its entry */
+	uint64_t starting_until_ns; /* some process loads its libraries until then, perhaps */
 	size_t live; /* targets that have not exited */
 	uint64_t n_samples, malformed;
 	uint64_t stops[N_STOPS]; /* samples by how their user stack ended */
@@ -47,8 +49,12 @@ void recorder_close(struct recorder *r);
 
 /* Takes a process as a target. Returns 0 or -errno (-ESRCH) without a message. */
 int recorder_add(struct recorder *r, pid_t pid);
-/* Takes in what has happened since the last time; call it every DRAIN_MS, and when the ring polls readable. */
+/*
+ * Takes in what has happened since the last time; call it every recorder_timeout_ms() (DRAIN_MS, or less while
+ * processes start), and when the ring polls readable.
+ */
 void recorder_drain(struct recorder *r);
+int recorder_timeout_ms(const struct recorder *r);
 /* Notices targets whose exit went unseen. */
 void recorder_check_live(struct recorder *r);
 

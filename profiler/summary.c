@@ -147,6 +147,7 @@ static void loss_lines(const struct recorder *r, const uint64_t *counters, struc
 #define X(name, words) words,
 	static const char *const meanings[] = {COUNTERS(X)};
 #undef X
+	struct unwind_tables_totals tables;
 	uint64_t lost = counters[COUNTER_SAMPLES_LOST] +
 			r->aggregate.dropped / PROFILE_SAMPLE_WEIGHT + r->malformed;
 
@@ -156,6 +157,13 @@ static void loss_lines(const struct recorder *r, const uint64_t *counters, struc
 	for (int i = COUNTER_SAMPLES_LOST; i < N_COUNTERS; i++)
 		if (counters[i])
 			message_verbose("%llu %s", (unsigned long long)counters[i], meanings[i]);
+	unwind_tables_report(r->processes.objects.tables, &tables);
+	message_verbose("unwind tables: %zu ready (%llu rows, %llu kernel bytes, %.2f a row), %zu given back, %zu without "
+			"rows, %llu refused; %llu changes not published",
+			tables.ready, (unsigned long long)tables.rows, (unsigned long long)tables.kernel_bytes,
+			tables.rows ? (double)tables.kernel_bytes / tables.rows : 0, tables.evicted, tables.failed,
+			(unsigned long long)tables.refused,
+			(unsigned long long)publisher_failures(kernel_publisher(r->kernel)));
 	if (r->processes.objects.unreadable)
 		add_line(out, text("objects: %zu could not be read (see --verbose)",
 				   r->processes.objects.unreadable));

@@ -25,6 +25,7 @@ struct elf_object {
 	uint16_t type, machine;
 	uint64_t phoff, shoff;
 	uint32_t n_phdr, n_shdr, shstrndx;
+	bool is_file; /* the image is mapped, not copied */
 	bool symbols_loaded;
 	struct symbol_table *symbols; /* NULL: none */
 };

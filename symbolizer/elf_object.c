@@ -244,6 +244,7 @@ static int map_file(struct elf_object *o, int fd)
 	if (mmap((void *)o->image, o->size, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) ==
 	    MAP_FAILED)
 		return -errno;
+	o->is_file = true;
 	return 0;
 }
 
@@ -410,4 +411,10 @@ bool elf_object_has_symbol(struct elf_object *o, const char *name)
 bool elf_object_has_symbols(struct elf_object *o)
 {
 	return symbols_of(o) != NULL;
+}
+
+void elf_object_forget_pages(const struct elf_object *o)
+{
+	if (o->is_file)
+		madvise((void *)o->image, o->size, MADV_DONTNEED);
 }

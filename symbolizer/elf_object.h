@@ -27,6 +27,8 @@ int elf_object_open(int fd, const char *path, const char *root, struct elf_objec
 int elf_object_open_memory(const void *image, size_t size, const char *name,
 			   struct elf_object **out);
 void elf_object_free(struct elf_object *o); /* NULL is fine */
+/* Gives the file's pages back, as far as nothing was written to them: they are read again when they are used. */
+void elf_object_forget_pages(const struct elf_object *o);
 
 const char *elf_object_path(const struct elf_object *o);
 /* Last component of the path, as shown in "libfoo.so.1+0x12". */
