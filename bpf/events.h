@@ -4,7 +4,9 @@
  *
  * kernel -> user, one ring buffer: a struct event_header, then by type
  *	EVENT_SAMPLE	struct sample_event, then
- *			u64 kernel[n_kernel], u64 user[n_user]	return addresses, leaf first
+ *			u64 kernel[n_kernel], u64 user[n_user]	return addresses, leaf first; where a signal
+ *				interrupted a frame, it goes on at the address less one: so for all frames but
+ *				the first, the address less one is in the instruction that the frame stands at
  *			u8 head[head_bytes], u8 tail[tail_bytes]	request bytes
  *	EVENT_FORK, EVENT_EXEC, EVENT_EXIT	struct process_event
  *
@@ -149,10 +151,13 @@ struct process_event {
 	X(NO_MAPS, "mappings of the process not loaded yet")                                       \
 	X(NO_MAPPING, "address in no executable mapping")                                          \
 	X(NO_TABLE, "object without unwind rows")                                                  \
-	X(NO_ROW, "address that no unwind row covers")                                             \
+	X(NO_ROW, "address that no unwind row covers, and no frame pointer")                       \
 	X(UNSUPPORTED, "CFI rule not supported")                                                   \
 	X(READ_FAILED, "stack memory could not be read")                                           \
-	X(BAD_STACK, "stack pointer did not advance")
+	X(BAD_STACK, "stack pointer did not advance")                                              \
+	X(NO_FRAME, "memory without CFI (JIT code), and no frame pointer")                         \
+	X(NO_REGISTER, "CFI rule needs a register that is not followed through calls")             \
+	X(BAD_TABLE, "unwind table lacks what it names")
 
 /* What the kernel side counts; index of the counters map. */
 #define COUNTERS(X)                                                                                \
@@ -164,7 +169,9 @@ struct process_event {
 	X(SOCKETS_EVICTED, "connections forgotten: socket table full")                             \
 	X(REQUEST_LOST, "samples whose request was forgotten before they fired")                   \
 	X(REQUEST_UNREADABLE, "samples whose request bytes could not be read")                     \
-	X(TARGETS_FULL, "processes not followed: target table full")
+	X(TARGETS_FULL, "processes not followed: target table full")                               \
+	X(GUESSED_FRAMES, "frames left by frame pointer, where no unwind row was")                 \
+	X(GUESSED_SAMPLES, "samples with such frames")
 
 #define X(name, text) PHASE_##name,
 enum phase { PHASES(X) N_PHASES };
