@@ -16,7 +16,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile bool follow_forks = true;
-const volatile bool user_stacks = true; /* off: to measure what they take (tests/bench) */
+bool without_user_stacks; /* to measure what they take (tests/bench) */
 
 /* ---- the sampler ---- */
 
@@ -104,7 +104,7 @@ int sample(struct bpf_perf_event_data *ctx)
 	slot = owner_resolve(e, task, &call, &index);
 
 	u->n = 0;
-	if (user_stacks) {
+	if (!without_user_stacks) {
 		unwind_user(s, target->maps, e->n_kernel);
 		e->stop = u->stop;
 		if (u->guessed) {
