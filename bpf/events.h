@@ -4,14 +4,16 @@
  *
  * kernel -> user, one ring buffer: a struct event_header, then by type
  *	EVENT_SAMPLE	struct sample_event, then
- *			u64 kernel[n_kernel], u64 user[n_user]	return addresses, leaf first
+ *			u64 kernel[n_kernel], u64 user[n_user]	return addresses, leaf first; where a signal
+ *				interrupted a frame, it goes on at the address less one: so for all frames but
+ *				the first, the address less one is in the instruction that the frame stands at
  *			u8 head[head_bytes], u8 tail[tail_bytes]	request bytes
  *	EVENT_FORK, EVENT_EXEC, EVENT_EXIT	struct process_event
  *
  * user -> kernel: which processes (targets), where their objects are mapped (process_maps), and the
  * objects' unwind rows (tables). Both of the latter are maps of maps whose inner maps are arrays of
- * 4 KiB chunks: chunk 0 is a directory of where each later chunk begins, so that a look-up is one
- * binary search in chunk 0 and one in the chunk it names, without a helper call per step.
+ * chunks: chunk 0 is a directory of where each later chunk begins, so that a look-up is one binary
+ * search in chunk 0 and one in the chunk it names, without a helper call per step.
  */
 #ifndef WIREPROF_EVENTS_H
 #define WIREPROF_EVENTS_H
@@ -24,8 +26,9 @@
 #define MAX_SOCKETS	  65536 /* connections remembered; a power of two */
 #define SOCKET_WAYS	  4	/* places that one connection can take among them */
 #define MAX_BUFFERS	  65536 /* receive buffers remembered; a power of two */
-#define RING_BYTES	  (8u << 20)
-#define RING_WAKE_BYTES	  (RING_BYTES / 4)
+#define RING_BYTES_CPU	  (2u << 20) /* of the ring buffer, for each CPU, */
+#define RING_BYTES_MIN	  (4u << 20) /* but at least and at most so much */
+#define RING_BYTES_MAX	  (64u << 20)
 #define MAX_KERNEL_FRAMES 127
 #define MAX_USER_FRAMES	  1024
 #define MAX_HEADS	  8192 /* copies of messages' first bytes; a power of two */
@@ -57,32 +60,42 @@ struct mapping_chunk {
 	struct exec_mapping mapping[MAPPINGS_PER_CHUNK]; /* sorted; unused ones have start ~0 */
 };
 
-#define ROWS_PER_CHUNK (CHUNK_BYTES / sizeof(struct unwind_row))
-#define ROW_CHUNKS     (CHUNK_BYTES / sizeof(__u32))
-#define RULES_PER_CHUNK (CHUNK_BYTES / sizeof(struct unwind_rule))
-#define MAX_TABLE_ROWS	(ROWS_PER_CHUNK * ROW_CHUNKS) /* larger objects take several tables */
-#define MAX_TABLE_RULES 65536
-
 /*
- * Chunk 0 of a table's inner map; the chunks of rows and then those of rules follow it. No search asks where
- * the first chunk begins, as nothing lies before it: first[0] is the number of the first chunk of rules.
+ * A table: the unwind rows of one object, as a tree of two or three levels whose nodes are chunks, small ones so that a
+ * small library wastes little. Most have two levels.
+ *
+ *	chunk	0		root
+ *		1 ..		rules, RULES_PER_CHUNK in each
+ *		then		directories, if there are three levels
+ *		then		rows, ROWS_PER_CHUNK in each; with one level, the root has them
+ *
+ * A directory says where its children begin, first[i] for child i. No search asks that of the first, as nothing lies
+ * before it: in that place stands the header, the number of levels (in the root) and of the first child's chunk. The
+ * others follow it. In a root of rows the header takes the place of the first row.
  */
-struct row_directory {
-	__u32 first[ROW_CHUNKS]; /* pc of the first row of chunk i + 1; unused: ~0 */
-};
-struct row_chunk {
-	struct unwind_row row[ROWS_PER_CHUNK]; /* sorted; unused ones have pc ~0 */
-};
-struct rule_chunk {
-	struct unwind_rule rule[RULES_PER_CHUNK];
+#define TABLE_CHUNK_BYTES 1024
+#define ROWS_PER_CHUNK	  (TABLE_CHUNK_BYTES / sizeof(struct unwind_row))
+#define RULES_PER_CHUNK	  (TABLE_CHUNK_BYTES / sizeof(struct unwind_rule))
+#define TABLE_FANOUT	  (TABLE_CHUNK_BYTES / sizeof(__u32))
+#define MAX_TABLE_ROWS	  (ROWS_PER_CHUNK * TABLE_FANOUT * TABLE_FANOUT)
+#define MAX_TABLE_RULES	  65536
+
+#define TABLE_HEADER(levels, child) ((__u32)(levels) << 24 | (child))
+#define TABLE_LEVELS(header)	    ((header) >> 24)
+#define TABLE_CHILD(header)	    ((header)&0xffffff)
+
+struct table_chunk {
+	union {
+		__u32 first[TABLE_FANOUT];		  /* pc; unused: ~0 */
+		struct unwind_row row[ROWS_PER_CHUNK]; /* sorted; unused ones have pc ~0 */
+		struct unwind_rule rule[RULES_PER_CHUNK];
+	};
 };
 
 _Static_assert(sizeof(struct exec_mapping) == 32, "shared layout");
 _Static_assert(sizeof(struct mapping_directory) == CHUNK_BYTES, "shared layout");
 _Static_assert(sizeof(struct mapping_chunk) == CHUNK_BYTES, "shared layout");
-_Static_assert(sizeof(struct row_directory) == CHUNK_BYTES, "shared layout");
-_Static_assert(sizeof(struct row_chunk) == CHUNK_BYTES, "shared layout");
-_Static_assert(sizeof(struct rule_chunk) == CHUNK_BYTES, "shared layout");
+_Static_assert(sizeof(struct table_chunk) == TABLE_CHUNK_BYTES, "shared layout");
 
 struct target {
 	__u32 maps; /* key in process_maps; a child has its parent's until it has its own; 0: none yet */
@@ -149,10 +162,13 @@ struct process_event {
 	X(NO_MAPS, "mappings of the process not loaded yet")                                       \
 	X(NO_MAPPING, "address in no executable mapping")                                          \
 	X(NO_TABLE, "object without unwind rows")                                                  \
-	X(NO_ROW, "address that no unwind row covers")                                             \
+	X(NO_ROW, "address that no unwind row covers, and no frame pointer")                       \
 	X(UNSUPPORTED, "CFI rule not supported")                                                   \
 	X(READ_FAILED, "stack memory could not be read")                                           \
-	X(BAD_STACK, "stack pointer did not advance")
+	X(BAD_STACK, "stack pointer did not advance")                                              \
+	X(NO_FRAME, "memory without CFI (JIT code), and no frame pointer")                         \
+	X(NO_REGISTER, "CFI rule needs a register that is not followed through calls")             \
+	X(BAD_TABLE, "unwind table lacks what it names")
 
 /* What the kernel side counts; index of the counters map. */
 #define COUNTERS(X)                                                                                \
@@ -164,7 +180,9 @@ struct process_event {
 	X(SOCKETS_EVICTED, "connections forgotten: socket table full")                             \
 	X(REQUEST_LOST, "samples whose request was forgotten before they fired")                   \
 	X(REQUEST_UNREADABLE, "samples whose request bytes could not be read")                     \
-	X(TARGETS_FULL, "processes not followed: target table full")
+	X(TARGETS_FULL, "processes not followed: target table full")                               \
+	X(GUESSED_FRAMES, "frames left by frame pointer, where no unwind row was")                 \
+	X(GUESSED_SAMPLES, "samples with such frames")
 
 #define X(name, text) PHASE_##name,
 enum phase { PHASES(X) N_PHASES };

@@ -5,15 +5,18 @@
 
 #include "types.h"
 #include <bpf/bpf_helpers.h>
+#include "arch_x86_64.h"
 #include "events.h"
 
+const volatile unsigned int ring_wake_bytes = RING_BYTES_MIN / 4;
+
 /*
- * The one way up. Written by every program, read by the user side every DRAIN_MS or when it is a quarter full.
+ * The one way up; its size is set at load, by the number of CPUs. Written by every program, read by the user side every DRAIN_MS or when it is a quarter full.
  * Full: the event is dropped and counted (SAMPLES_LOST, EVENTS_LOST).
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, RING_BYTES);
+	__uint(max_entries, RING_BYTES_MIN);
 } ring SEC(".maps");
 
 /* enum counter -> count, per CPU. Written here, read by the user side. */
@@ -35,12 +38,19 @@ struct {
 	__uint(max_entries, MAX_TARGETS);
 } targets SEC(".maps");
 
-struct chunks {
+struct mapping_chunks {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_INNER_MAP);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(u32)); /* not __type: a map's BTF describes key and value, or neither */
 	__uint(value_size, CHUNK_BYTES);
+};
+struct table_chunks {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, TABLE_CHUNK_BYTES);
 };
 
 /*
@@ -52,7 +62,7 @@ struct {
 	__uint(max_entries, MAX_TARGETS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, u32);
-	__array(values, struct chunks);
+	__array(values, struct mapping_chunks);
 } process_maps SEC(".maps");
 
 /*
@@ -63,7 +73,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, MAX_TABLES);
 	__type(key, u32);
-	__array(values, struct chunks);
+	__array(values, struct table_chunks);
 } tables SEC(".maps");
 
 /*
@@ -123,11 +133,31 @@ struct {
 	__type(value, struct thread_state);
 } threads SEC(".maps");
 
+/* The unwinder at a frame of the user stack. */
+#define STACK_WINDOW 32 /* words; a power of two that holds ARCH_SIGCONTEXT_WORDS */
+#define NO_WINDOW    ((u64)1 << 63)
+struct unwind {
+	struct frame_regs regs;
+	u64 start, end; /* the mapping of the last frame: the next is often in the same */
+	u32 table, row_base;
+	u32 maps;	 /* key in process_maps */
+	u32 first;	 /* where user frames begin in scratch */
+	u32 n;		 /* frames so far */
+	u32 stop;	 /* enum stop */
+	u32 guessed;	 /* frames left by frame pointer, where there was no row */
+	u32 switches;	 /* callers' frames below their callees' */
+	u32 interrupted; /* pc is where this frame goes on, not the address behind a call */
+	u32 all_regs;	 /* every register is known */
+	u64 window_start; /* address of window[0]; NO_WINDOW: it holds nothing */
+	u64 window[STACK_WINDOW];
+};
+
 /* Where a sample is put together before it is sent: one a CPU, used by the sampler alone. */
 #define MAX_FRAMES (MAX_KERNEL_FRAMES + MAX_USER_FRAMES + 1)
 struct scratch {
 	struct sample_event event;
 	u8 data[MAX_FRAMES * 8 + HEAD_BYTES + TAIL_BYTES];
+	struct unwind unwind; /* not sent */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -136,13 +166,18 @@ struct {
 	__uint(max_entries, 1);
 } scratch SEC(".maps");
 
-static __always_inline void count(enum counter which)
+static __always_inline void count_more(enum counter which, u64 more)
 {
 	u32 key = which;
 	u64 *n = bpf_map_lookup_elem(&counters, &key);
 
 	if (n)
-		(*n)++;
+		*n += more;
+}
+
+static __always_inline void count(enum counter which)
+{
+	count_more(which, 1);
 }
 
 #endif

@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The user stack, by unwind rows: pc -> mapping -> table -> row -> the caller's registers.
+ * The user stack: pc -> mapping -> table -> row or rule -> the caller's registers.
  *
- * Both searches have two levels, a directory chunk and the chunk that it names; within a chunk a step
- * is a masked load that the verifier can follow, not a helper call. bpf_loop() takes the frames, so that
- * one frame is verified once.
+ *	row RSP, RBP, PLT	CFA from rsp or rbp; the return address and rbp from the stack
+ *	row EXTENDED		the same, as a rule of the table says
+ *	row SIGNAL		all registers from the ucontext that the kernel pushed
+ *	no row			one step by frame pointer, if it is sane; then rows again
+ *
+ * Of the registers, a caller's pc, sp and fp are known. All others are known only where a frame was interrupted,
+ * in the sampled frame and below a signal handler: they are not followed through calls, as code that needs one
+ * for its CFA (x86-64: stack realignment) does so in its first and last instructions, where it makes no calls.
+ *
+ * Both searches go from a directory chunk to the chunk that it names; within a chunk a step is a masked
+ * load that the verifier can follow, not a helper call. bpf_loop() takes the frames, so that one frame is verified
+ * once. All state is in map memory, where the verifier does not follow values. The same code is compiled for the
+ * host and fed with recordings (tests/replay).
  */
 #ifndef WIREPROF_UNWIND_H
 #define WIREPROF_UNWIND_H
 
-#include "arch_x86_64.h"
 #include "maps.h"
 
-struct unwind {
-	struct frame_regs regs;
-	u64 start, end; /* the mapping of the last frame: the next is often in the same */
-	u32 table, row_base;
-	u32 maps; /* key in process_maps */
-	u32 n;	  /* frames so far */
-	u32 first; /* where user frames begin in scratch */
-	u32 stop; /* enum stop */
-};
+/* Frames of one function are smaller than that: what a frame pointer is believed. */
+#define FRAME_BYTES_MAX (1u << 20)
+/* Signal stacks and Go's system stack lie anywhere: so often may a caller's frame be below its callee's. */
+#define STACK_SWITCHES_MAX 8
 
 /*
  * Always zero, but the verifier does not know: a search that starts here is one state a step to it,
@@ -70,115 +74,299 @@ static __always_inline u32 find_mapping(struct unwind *u, u64 pc)
 	return STOP_NONE;
 }
 
-/* Finds the row of an address in the current mapping. Returns NULL with *stop set if there is none. */
-static __always_inline struct unwind_row *find_row(struct unwind *u, u64 address, u32 *stop)
-{
-	u32 pc = address - u->start + u->row_base;
-	struct row_directory *dir;
-	struct row_chunk *chunk;
-	struct unwind_row *row;
-	u32 key = 0, lo = opaque_zero;
-	void *table;
+/* What a look-up leaves: a copy of the row, and its rule where the row is EXTENDED. */
+struct found {
+	struct unwind_row row; /* NONE: none covers the address */
+	const struct unwind_rule *rule;
+};
 
-	*stop = STOP_NO_TABLE;
-	table = bpf_map_lookup_elem(&tables, &u->table);
-	if (!table)
-		return NULL;
-	dir = bpf_map_lookup_elem(table, &key);
-	if (!dir)
-		return NULL;
-	*stop = STOP_NO_ROW;
-	for (int s = 9; s >= 0; s--) {
+static __always_inline const struct unwind_rule *find_rule(void *table, u32 index)
+{
+	u32 key = 1 + index / RULES_PER_CHUNK;
+	struct table_chunk *chunk = bpf_map_lookup_elem(table, &key);
+
+	return chunk ? &chunk->rule[index & (RULES_PER_CHUNK - 1)] : NULL;
+}
+
+/* The child of a directory that has an address; NULL: the table is not as it should be. */
+static __always_inline struct table_chunk *find_child(void *table, const struct table_chunk *dir, u32 pc)
+{
+	u32 lo = opaque_zero, key;
+
+	for (int s = 7; s >= 0; s--) {
 		u32 at = lo + (1u << s);
 
-		if (dir->first[at & (ROW_CHUNKS - 1)] <= pc)
+		if (dir->first[at & (TABLE_FANOUT - 1)] <= pc)
 			lo = at;
 	}
-	key = lo + 1;
+	key = TABLE_CHILD(dir->first[0]) + lo;
+	return bpf_map_lookup_elem(table, &key);
+}
+
+/* Finds the row of an address in the current mapping. Returns a stop reason, or STOP_NONE with *out filled in. */
+static __always_inline u32 find_row(const struct unwind *u, u64 address, struct found *out)
+{
+	u32 pc = address - u->start + u->row_base;
+	u32 key = 0, table_key = u->table, lo = opaque_zero, levels;
+	struct table_chunk *chunk;
+	void *table;
+
+	out->row.kind = UNWIND_NONE;
+	if (table_key == NO_CFI)
+		return STOP_NONE;
+	table = bpf_map_lookup_elem(&tables, &table_key);
+	if (!table)
+		return STOP_NO_TABLE;
 	chunk = bpf_map_lookup_elem(table, &key);
 	if (!chunk)
-		return NULL;
-	lo = opaque_zero;
-	for (int s = 8; s >= 0; s--) {
+		return STOP_BAD_TABLE;
+	levels = TABLE_LEVELS(chunk->first[0]);
+	if (levels > 2)
+		chunk = find_child(table, chunk, pc);
+	if (chunk && levels > 1)
+		chunk = find_child(table, chunk, pc);
+	if (!chunk)
+		return STOP_BAD_TABLE;
+	for (int s = 6; s >= 0; s--) {
 		u32 at = lo + (1u << s);
 
 		if (chunk->row[at & (ROWS_PER_CHUNK - 1)].pc <= pc)
 			lo = at;
 	}
-	row = &chunk->row[lo & (ROWS_PER_CHUNK - 1)];
-	return row->pc <= pc ? row : NULL;
+	if (chunk->row[lo & (ROWS_PER_CHUNK - 1)].pc > pc)
+		return STOP_NONE;
+	out->row = chunk->row[lo & (ROWS_PER_CHUNK - 1)];
+	if (out->row.kind != UNWIND_EXTENDED)
+		return STOP_NONE;
+	out->rule = find_rule(table, out->row.cfa);
+	return out->rule ? STOP_NONE : STOP_BAD_TABLE;
 }
 
-/* One row applied to the registers. Returns a stop reason, or STOP_NONE for another frame. */
-static __always_inline u32 apply_row(struct unwind *u, const struct unwind_row *row)
+/* A word of the stack. Most frames are small: what one read fetches has several frames' words. */
+static __always_inline bool read_word(struct unwind *u, u64 address, u64 *word)
 {
-	struct frame_regs *regs = &u->regs;
-	u64 cfa, pc, bp = regs->bp;
+	u64 at = address - u->window_start;
 
-	switch (row->kind) {
-	case UNWIND_RSP:
-		cfa = regs->sp + 8 * (u64)row->cfa;
-		break;
-	case UNWIND_RBP:
-		cfa = regs->bp + 8 * (u64)row->cfa;
-		break;
-	case UNWIND_PLT:
-		cfa = regs->sp + 8 + ((regs->pc & 15) >= row->cfa ? 8 : 0);
-		break;
-	case UNWIND_END:
-		return STOP_END;
-	case UNWIND_NONE:
-		return STOP_NO_ROW;
-	default:
-		return STOP_UNSUPPORTED;
+	if (at > sizeof(u->window) - sizeof(*word) || at & 7) {
+		if (address & 7 ||
+		    bpf_probe_read_user(u->window, sizeof(u->window), (void *)address)) {
+			/* its end lies beyond the stack's, or there is no memory at all */
+			u->window_start = NO_WINDOW;
+			return !bpf_probe_read_user(word, sizeof(*word), (void *)address);
+		}
+		u->window_start = address;
+		at = 0;
 	}
-	/* The stack grows down: a caller's frame lies above. */
-	if (cfa <= regs->sp)
+	*word = u->window[at / 8 & (STACK_WINDOW - 1)];
+	return true;
+}
+
+/*
+ * Makes the caller's frame the current one. The stack grows down, so a caller's lies above, but for a switch of
+ * stacks. Returns a stop reason.
+ */
+static __always_inline u32 go_to_caller(struct unwind *u, u64 pc, u64 sp, u64 fp, bool may_switch)
+{
+	if (sp <= u->regs.reg[ARCH_SP] && (!may_switch || u->switches++ >= STACK_SWITCHES_MAX))
 		return STOP_BAD_STACK;
-	if (bpf_probe_read_user(&pc, sizeof(pc), (void *)(cfa - 8)))
-		return STOP_READ_FAILED;
-	if (row->rbp && bpf_probe_read_user(&bp, sizeof(bp), (void *)(cfa - 8 * (u64)row->rbp)))
-		return STOP_READ_FAILED;
-	regs->pc = pc;
-	regs->sp = cfa;
-	regs->bp = bp;
+	u->regs.pc = pc;
+	u->regs.reg[ARCH_SP] = sp;
+	u->regs.reg[ARCH_FP] = fp;
+	u->interrupted = 0;
+	u->all_regs = 0;
 	return pc ? STOP_NONE : STOP_ZERO;
 }
 
-static long unwind_frame(u32 i, void *ctx)
+/* RSP, RBP and PLT rows. */
+static __always_inline u32 apply_row(struct unwind *u, const struct unwind_row *row)
 {
-	struct unwind *u = ctx;
-	u32 at = u->first + u->n, zero = 0;
-	struct unwind_row *row;
-	struct scratch *s;
-	u64 lookup;
+	u64 cfa, pc, fp = u->regs.reg[ARCH_FP];
 
-	s = bpf_map_lookup_elem(&scratch, &zero);
-	if (!s || at >= MAX_FRAMES)
+	if (row->kind == UNWIND_RBP)
+		cfa = fp + 8 * (u64)row->cfa;
+	else if (row->kind == UNWIND_RSP)
+		cfa = u->regs.reg[ARCH_SP] + 8 * (u64)row->cfa;
+	else
+		cfa = u->regs.reg[ARCH_SP] + arch_plt_bytes(u->regs.pc, row->cfa);
+	/* The lower address first: one read has both. */
+	if (row->rbp && !read_word(u, cfa - 8 * (u64)row->rbp, &fp))
+		return STOP_READ_FAILED;
+	if (!read_word(u, cfa + ARCH_RETURN_ADDRESS, &pc))
+		return STOP_READ_FAILED;
+	return go_to_caller(u, pc, cfa, fp, row->kind == UNWIND_RBP);
+}
+
+/* A register's value in this frame. False: it is not known. */
+static __always_inline bool get_register(const struct unwind *u, u32 reg, u64 *value)
+{
+	if (reg != ARCH_SP && reg != ARCH_FP && !u->all_regs)
+		return false;
+	if (reg >= ARCH_REGS)
+		return false;
+	barrier_var(reg); /* the verifier wants to see the mask that the compiler knows to be useless */
+	*value = u->regs.reg[reg & (ARCH_REGS - 1)];
+	return true;
+}
+
+/* A value of the caller's that is not unchanged. Returns a stop reason, or STOP_NONE with *value filled in. */
+static __always_inline u32 get_value(struct unwind *u, const struct unwind_value *v, u64 cfa, u64 *value)
+{
+	u32 where = v->where;
+	u64 base = cfa;
+
+	if (where == UNWIND_UNCHANGED || where > UNWIND_IN_REGISTER)
+		return STOP_UNSUPPORTED;
+	if ((where == UNWIND_AT_REGISTER || where == UNWIND_IN_REGISTER) && !get_register(u, v->reg, &base))
+		return STOP_NO_REGISTER;
+	base += (s64)v->offset;
+	if (where == UNWIND_IS_CFA || where == UNWIND_IN_REGISTER)
+		*value = base;
+	else if (!read_word(u, base, value))
+		return STOP_READ_FAILED;
+	return STOP_NONE;
+}
+
+static __always_inline u32 apply_rule(struct unwind *u, const struct unwind_rule *rule)
+{
+	u64 cfa = 0, pc = 0, fp = u->regs.reg[ARCH_FP];
+	bool interrupted = rule->signal;
+	u32 stop;
+
+	if (!get_register(u, rule->cfa_register, &cfa))
+		return STOP_NO_REGISTER;
+	cfa += (s64)rule->cfa_offset;
+	if (rule->cfa_dereference) {
+		if (!read_word(u, cfa, &cfa))
+			return STOP_READ_FAILED;
+		cfa += (s64)rule->cfa_add;
+	}
+	if (rule->fp.where != UNWIND_UNCHANGED) {
+		stop = get_value(u, &rule->fp, cfa, &fp);
+		if (stop)
+			return stop;
+	}
+	stop = get_value(u, &rule->ra, cfa, &pc);
+	if (stop)
+		return stop;
+	stop = go_to_caller(u, pc, cfa, fp, true);
+	u->interrupted = interrupted;
+	return stop;
+}
+
+/* The kernel pushed all registers before it called a handler; they come back when that returns. */
+static __always_inline u32 apply_signal(struct unwind *u)
+{
+	u64 sp = u->regs.reg[ARCH_SP];
+
+	u->window_start = NO_WINDOW;
+	if (bpf_probe_read_user(u->window, 8 * ARCH_SIGCONTEXT_WORDS, (void *)(sp + ARCH_SIGCONTEXT)))
+		return STOP_READ_FAILED;
+	arch_signal_regs(u->window, &u->regs);
+	u->interrupted = 1;
+	u->all_regs = 1;
+	if (u->regs.reg[ARCH_SP] <= sp && u->switches++ >= STACK_SWITCHES_MAX)
+		return STOP_BAD_STACK;
+	return u->regs.pc ? STOP_NONE : STOP_ZERO;
+}
+
+/*
+ * Code without CFI: written by a JIT compiler, or in assembler. It keeps frame pointers, or else the stack ends
+ * here. An interrupted function may not have made its frame yet, or have left it: its next instruction tells.
+ */
+static __always_inline u32 apply_frame_pointer(struct unwind *u)
+{
+	u64 sp = u->regs.reg[ARCH_SP], fp = u->regs.reg[ARCH_FP], code = 0, offset, pc;
+	u32 insane = u->table == NO_CFI ? STOP_NO_FRAME : STOP_NO_ROW;
+
+	bpf_probe_read_user(&code, sizeof(code), (void *)u->regs.pc);
+	if (arch_is_sigreturn(code))
+		return apply_signal(u);
+	u->guessed++;
+	if (u->interrupted && arch_no_frame_yet(code, &offset)) {
+		if (!read_word(u, sp + offset, &pc) || !pc)
+			return insane;
+		return go_to_caller(u, pc, sp + offset + 8, fp, false);
+	}
+	if (fp & 7 || fp < sp || fp - sp > FRAME_BYTES_MAX)
+		return insane;
+	sp = fp + 16;
+	if (!read_word(u, sp - 16, &fp) || !read_word(u, sp - 8, &pc) || !pc)
+		return insane;
+	return go_to_caller(u, pc, sp, fp, false);
+}
+
+static __always_inline u32 unwind_step(struct unwind *u, u64 address)
+{
+	struct found found = {};
+	u32 stop = find_row(u, address, &found);
+
+	if (stop)
+		return stop;
+	switch (found.row.kind) {
+	case UNWIND_RSP:
+	case UNWIND_RBP:
+	case UNWIND_PLT:
+		return apply_row(u, &found.row);
+	case UNWIND_EXTENDED:
+		return found.rule ? apply_rule(u, found.rule) : STOP_BAD_TABLE;
+	case UNWIND_SIGNAL:
+		return apply_signal(u);
+	case UNWIND_END:
+		return STOP_END;
+	case UNWIND_NONE:
+		return apply_frame_pointer(u);
+	}
+	return STOP_UNSUPPORTED;
+}
+
+struct unwind_context {
+	struct scratch *scratch;
+};
+
+static long unwind_frame(u32 i, void *context)
+{
+	struct scratch *s = ((struct unwind_context *)context)->scratch;
+	struct unwind *u = &s->unwind;
+	u32 at = u->first + u->n;
+	u64 address = u->regs.pc;
+
+	if (at >= MAX_FRAMES)
 		return 1;
-	((u64 *)s->data)[at] = u->regs.pc;
+	/* The reader of these steps back into the call, from all but the first. */
+	((u64 *)s->data)[at] = u->interrupted && i ? address + 1 : address;
 	u->n++;
 	/* A return address points behind its call, perhaps already at the next function. */
-	lookup = i ? u->regs.pc - 1 : u->regs.pc;
-	if (lookup < u->start || lookup >= u->end) {
-		u->stop = find_mapping(u, lookup);
+	if (!u->interrupted)
+		address--;
+	if (address < u->start || address >= u->end) {
+		u->stop = find_mapping(u, address);
 		if (u->stop) {
 			u->start = u->end = 0;
 			return 1;
 		}
 	}
-	row = find_row(u, lookup, &u->stop);
-	if (!row)
-		return 1;
-	u->stop = apply_row(u, row);
+	u->stop = unwind_step(u, address);
 	return u->stop != STOP_NONE;
 }
 
-/* Unwinds from u->regs; frames go to scratch from index u->first. Leaves u->n and u->stop. */
-static __always_inline void unwind_user(struct unwind *u)
+/*
+ * Unwinds from s->unwind.regs, all of which are known, in the mappings `maps`; frames go to s->data from word
+ * `first` on. Leaves s->unwind.n and .stop.
+ */
+static __always_inline void unwind_user(struct scratch *s, u32 maps, u32 first)
 {
+	struct unwind_context context = {.scratch = s};
+	struct unwind *u = &s->unwind;
+
+	u->maps = maps;
+	u->first = first;
+	u->n = 0;
+	u->start = u->end = 0;
+	u->window_start = NO_WINDOW;
+	u->guessed = u->switches = 0;
+	u->interrupted = u->all_regs = 1;
 	u->stop = STOP_NONE;
-	bpf_loop(MAX_USER_FRAMES, unwind_frame, u, 0);
+	bpf_loop(MAX_USER_FRAMES, unwind_frame, &context, 0);
 	if (u->stop == STOP_NONE)
 		u->stop = STOP_DEPTH;
 }

@@ -16,6 +16,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile bool follow_forks = true;
+bool without_user_stacks; /* to measure what they take (tests/bench) */
 
 /* ---- the sampler ---- */
 
@@ -46,26 +47,21 @@ static __always_inline u32 copy_request(struct scratch *s, const struct socket_s
 	return at + n;
 }
 
+/* Where the user code stands, and on which system call it waits. */
 static __always_inline void start_regs(struct bpf_perf_event_data *ctx, struct task_struct *task,
 				       struct sample_event *e, struct frame_regs *regs,
 				       struct syscall_regs *call)
 {
-	struct pt_regs___kernel *user;
+	struct pt_regs___kernel *user = (void *)bpf_task_pt_regs(task);
 
+	arch_user_regs(user, regs);
 	call->nr = -1;
-	if ((ctx->regs.cs & 3) == 3) {
-		regs->pc = ctx->regs.rip;
-		regs->sp = ctx->regs.rsp;
-		regs->bp = ctx->regs.rbp;
+	call->arg0 = 0;
+	if (ARCH_IN_USER_MODE(&ctx->regs))
 		return;
-	}
 	e->flags |= SAMPLE_KERNEL_MODE;
-	user = (void *)bpf_task_pt_regs(task);
-	regs->pc = BPF_CORE_READ(user, ip);
-	regs->sp = BPF_CORE_READ(user, sp);
-	regs->bp = BPF_CORE_READ(user, bp);
-	call->nr = (s64)BPF_CORE_READ(user, orig_ax);
-	call->arg0 = BPF_CORE_READ(user, di);
+	call->nr = (s64)user->orig_ax;
+	call->arg0 = user->di;
 }
 
 SEC("perf_event")
@@ -76,10 +72,10 @@ int sample(struct bpf_perf_event_data *ctx)
 	struct socket_slot *slot;
 	struct syscall_regs call;
 	struct task_struct *task;
-	struct unwind u = {};
 	struct sample_event *e;
 	struct target *target;
 	struct scratch *s;
+	struct unwind *u;
 	long n;
 
 	target = bpf_map_lookup_elem(&targets, &tgid);
@@ -90,6 +86,7 @@ int sample(struct bpf_perf_event_data *ctx)
 		return 0;
 	count(COUNTER_SAMPLES);
 	e = &s->event;
+	u = &s->unwind;
 	__builtin_memset(e, 0, sizeof(*e));
 	e->h.type = EVENT_SAMPLE;
 	e->h.pid = tgid;
@@ -98,7 +95,7 @@ int sample(struct bpf_perf_event_data *ctx)
 	bpf_get_current_comm(e->thread, sizeof(e->thread));
 
 	task = bpf_get_current_task_btf();
-	start_regs(ctx, task, e, &u.regs, &call);
+	start_regs(ctx, task, e, &u->regs, &call);
 	if (e->flags & SAMPLE_KERNEL_MODE) {
 		n = bpf_get_stack(ctx, s->data, MAX_KERNEL_FRAMES * 8, 0);
 		if (n > 0)
@@ -106,21 +103,26 @@ int sample(struct bpf_perf_event_data *ctx)
 	}
 	slot = owner_resolve(e, task, &call, &index);
 
-	u.maps = target->maps;
-	u.first = e->n_kernel;
-	unwind_user(&u);
-	e->n_user = u.n;
-	e->stop = u.stop;
+	u->n = 0;
+	if (!without_user_stacks) {
+		unwind_user(s, target->maps, e->n_kernel);
+		e->stop = u->stop;
+		if (u->guessed) {
+			count_more(COUNTER_GUESSED_FRAMES, u->guessed);
+			count(COUNTER_GUESSED_SAMPLES);
+		}
+	}
+	e->n_user = u->n;
 
-	at = (u.first + u.n) * 8;
+	at = (e->n_kernel + u->n) * 8;
 	if (slot)
 		at = copy_request(s, slot, index, at);
 	if (at > sizeof(s->data))
 		return 0;
 	n = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	if (bpf_ringbuf_output(&ring, s, sizeof(*e) + at,
-			       n > RING_WAKE_BYTES || u.stop == STOP_NO_MAPS || u.stop == STOP_NO_MAPPING ||
-					       u.stop == STOP_NO_TABLE
+			       n > ring_wake_bytes || e->stop == STOP_NO_MAPS || e->stop == STOP_NO_MAPPING ||
+					       e->stop == STOP_NO_TABLE
 				       ? BPF_RB_FORCE_WAKEUP
 				       : BPF_RB_NO_WAKEUP))
 		count(COUNTER_SAMPLES_LOST);

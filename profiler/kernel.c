@@ -55,6 +55,18 @@ static void explain(const char *doing, int error)
 			      strerror(-error));
 }
 
+/* The ring buffer's size is a power of two. */
+static uint32_t ring_bytes(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t wanted = (uint64_t)RING_BYTES_CPU * (cpus > 0 ? cpus : 1);
+	uint32_t bytes = RING_BYTES_MIN;
+
+	while (bytes < wanted && bytes < RING_BYTES_MAX)
+		bytes *= 2;
+	return bytes;
+}
+
 static int load_with(struct kernel *k, enum receive_hook hook)
 {
 	int err;
@@ -64,6 +76,8 @@ static int load_with(struct kernel *k, enum receive_hook hook)
 		return -errno;
 	bpf_program__set_autoload(k->skel->progs.receive_tracepoint, hook == HOOK_TRACEPOINT);
 	bpf_program__set_autoload(k->skel->progs.receive_sys_exit, hook == HOOK_SYS_EXIT);
+	bpf_map__set_max_entries(k->skel->maps.ring, ring_bytes());
+	k->skel->rodata->ring_wake_bytes = ring_bytes() / 4;
 	err = wireprof_bpf__load(k->skel);
 	if (err) {
 		wireprof_bpf__destroy(k->skel);

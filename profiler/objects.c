@@ -166,6 +166,8 @@ static int add_file(struct objects *o, pid_t pid, const struct mapping_line *m, 
 	if (err)
 		message_verbose("cannot read %s: %s", m->path, strerror(-err));
 	o->unreadable += !!err;
+	if (object.elf)
+		elf_object_forget_pages(object.elf); /* its headers were read */
 	same = find_build_id(o, &object);
 	if (same >= 0) {
 		elf_object_free(object.elf);
@@ -201,6 +203,8 @@ void objects_sweep(struct objects *o, uint64_t now_ns)
 	for (size_t i = 0; i < o->n; i++) {
 		struct object *x = &o->list[i];
 
+		if (x->elf)
+			elf_object_forget_pages(x->elf);
 		if (!x->table)
 			continue;
 		if (x->mapped) {

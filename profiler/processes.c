@@ -346,35 +346,17 @@ static int replace_mappings(struct process *process, struct mapping_list *now, u
 	return err;
 }
 
-/* The kernel's view of one mapping: a piece for each table of its object that it touches. */
-static size_t exec_mappings(struct processes *p, const struct user_mapping *m,
-			    struct exec_mapping out[static MAX_TABLE_PIECES])
+static struct exec_mapping exec_mapping(struct processes *p, const struct user_mapping *m)
 {
 	struct object *object = &p->objects.list[m->object];
-	uint64_t vaddr_end = m->vaddr + (m->end - m->start);
-	struct unwind_piece pieces[MAX_TABLE_PIECES];
-	size_t n_pieces, n = 0;
+	struct exec_mapping out = {.start = m->start, .end = m->end, .table = NO_CFI};
+	uint64_t row_base;
 
-	if (!object->table) {
-		out[0] = (struct exec_mapping){.start = m->start, .end = m->end, .table = NO_CFI};
-		return 1;
+	if (object->table) {
+		out.table = unwind_table_index(p->objects.tables, object->table, &row_base);
+		out.row_base = m->vaddr - row_base;
 	}
-	n_pieces = unwind_table_pieces(p->objects.tables, object->table, pieces);
-	for (size_t i = 0; i < n_pieces; i++) {
-		const struct unwind_piece *piece = &pieces[i];
-		uint64_t from = piece->start > m->vaddr ? piece->start : m->vaddr;
-		uint64_t to = piece->end < vaddr_end ? piece->end : vaddr_end;
-
-		if (from >= to)
-			continue;
-		out[n++] = (struct exec_mapping){
-			.start = m->start + (from - m->vaddr),
-			.end = m->start + (to - m->vaddr),
-			.table = piece->index,
-			.row_base = from - piece->row_base,
-		};
-	}
-	return n;
+	return out;
 }
 
 /* Tells the kernel, if there is news. */
@@ -387,11 +369,11 @@ static int publish(struct processes *p, struct process *process)
 	for (size_t i = 0; i < process->n_mappings; i++) {
 		if (process->mappings[i].gone_ns)
 			continue;
-		if (array_reserve((void **)&list, &capacity, n + MAX_TABLE_PIECES, sizeof(*list))) {
+		if (array_reserve((void **)&list, &capacity, n, sizeof(*list))) {
 			free(list);
 			return -ENOMEM;
 		}
-		n += exec_mappings(p, &process->mappings[i], list + n);
+		list[n++] = exec_mapping(p, &process->mappings[i]);
 	}
 	if (process->maps_key && n == process->n_published &&
 	    (!n || !memcmp(list, process->published, n * sizeof(*list)))) {
@@ -461,13 +443,6 @@ int process_mapped(struct processes *p, struct process *process, const struct ma
 		err = add_mapping(process, &mapping);
 	sort_mappings(process);
 	return err;
-}
-
-void processes_publish_again(struct processes *p)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (!p->list[i]->gone && p->list[i]->maps_key)
-			publish(p, p->list[i]);
 }
 
 /* Forgets processes that have been gone for a while, but for the first: the profile is called after it. */

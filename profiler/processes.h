@@ -75,8 +75,6 @@ void process_want_rows(struct processes *p, const struct process *process, uint6
 void process_runs(struct processes *p, struct process *process);
 /* Once in a second or so: unwind rows that nobody needs are given back, processes long gone are forgotten. */
 void processes_sweep(struct processes *p);
-/* Tables of objects have come to take several pieces: tells the kernel where they are mapped. */
-void processes_publish_again(struct processes *p);
 /*
  * One mapping that appeared, at the time of the samples that are being read; it may be gone by now. Not told to the kernel: a refresh does that.
  */

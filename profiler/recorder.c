@@ -377,8 +377,6 @@ void recorder_drain(struct recorder *r)
 		if (process->changed_ns && !process->gone && is_due(process))
 			process_refresh(&r->processes, process);
 	}
-	if (unwind_tables_changed(r->processes.objects.tables))
-		processes_publish_again(&r->processes);
 }
 
 void recorder_check_live(struct recorder *r)

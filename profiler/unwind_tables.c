@@ -24,8 +24,7 @@ struct unwind_table {
 	enum table_state state;
 	uint64_t wanted; /* samples that needed it since it was idle */
 	uint64_t rows, kernel_bytes;
-	uint32_t n_pieces;
-	struct unwind_piece pieces[MAX_TABLE_PIECES];
+	uint32_t index; /* NO_TABLE: none yet */
 };
 
 struct unwind_tables {
@@ -37,7 +36,7 @@ struct unwind_tables {
 	uint32_t next_index; /* indices from here on were never used */
 	uint32_t *unused;    /* that were, and are free again */
 	size_t n_unused, unused_capacity;
-	bool stop, building, changed;
+	bool stop, building;
 	struct unwind_tables_totals totals;
 };
 
@@ -62,103 +61,30 @@ static void give_index(struct unwind_tables *t, uint32_t index)
 		t->unused[t->n_unused++] = index;
 }
 
-/* As before it is built: one piece, the whole text. */
-static void set_whole(struct unwind_table *table, uint32_t index)
-{
-	table->n_pieces = 1;
-	table->pieces[0] = (struct unwind_piece){
-		.start = table->text,
-		.end = UINT64_MAX,
-		.row_base = table->text,
-		.index = index,
-	};
-}
-
 /* --- building, on the thread --- */
 
-struct built {
-	uint32_t n;
-	uint64_t rows, kernel_bytes;
-	struct unwind_piece pieces[MAX_TABLE_PIECES];
-	int inner_fds[MAX_TABLE_PIECES];
-};
-
-/* Text without any CFI: one row that says so, or every sample would ask for it again. */
-static const struct unwind_row no_cfi = {.pc = 0, .kind = UNWIND_NONE};
-
-static int make_piece(const struct unwind_rows *rows, size_t at, size_t n, struct built *b)
+/*
+ * Returns the descriptor of the table in the kernel. For text without CFI, or where that is broken (*err), its one row
+ * says so, as a frame pointer may still help.
+ */
+static int build(struct unwind_table *table, int *err)
 {
-	struct unwind_piece *piece = &b->pieces[b->n];
-	int fd;
-
-	if (b->n == MAX_TABLE_PIECES)
-		return -E2BIG;
-	fd = kernel_make_table(rows->rows + at, n, rows->rules, rows->n_rules, &b->kernel_bytes);
-	if (fd < 0)
-		return fd;
-	piece->row_base = rows->base;
-	piece->start = rows->base + rows->rows[at].pc;
-	piece->end = at + n < rows->n_rows ? rows->base + rows->rows[at + n].pc : UINT64_MAX;
-	b->inner_fds[b->n++] = fd;
-	b->rows += n;
-	return 0;
-}
-
-static void drop_pieces(struct built *b)
-{
-	for (uint32_t i = 0; i < b->n; i++)
-		close(b->inner_fds[i]);
-	memset(b, 0, sizeof(*b));
-}
-
-/* On failure, as for text without CFI, there is one row that says so: frame pointers may still help. */
-static int build(const struct unwind_table *table, struct built *b)
-{
-	const struct unwind_rows none = {.rows = (struct unwind_row *)&no_cfi, .n_rows = 1, .base = table->text};
+	static const struct unwind_row no_cfi = {.pc = 0, .kind = UNWIND_NONE};
 	struct unwind_rows rows;
-	int err;
+	int fd = -1;
 
-	memset(b, 0, sizeof(*b));
-	err = elf_object_unwind_rows(table->elf, &rows);
+	table->kernel_bytes = 0;
+	*err = elf_object_unwind_rows(table->elf, &rows);
 	elf_object_forget_pages(table->elf);
-	for (size_t at = 0; !err && at < rows.n_rows; at += MAX_TABLE_ROWS) {
-		size_t left = rows.n_rows - at;
-
-		err = make_piece(&rows, at, left < MAX_TABLE_ROWS ? left : MAX_TABLE_ROWS, b);
+	if (!*err && rows.n_rows) {
+		fd = kernel_make_table(rows.rows, rows.n_rows, rows.rules, rows.n_rules, &table->kernel_bytes);
+		*err = fd < 0 ? fd : 0;
 	}
+	table->rows = *err ? 0 : rows.n_rows;
 	unwind_rows_free(&rows);
-	if (err)
-		drop_pieces(b);
-	if (!b->n && make_piece(&none, 0, 1, b) && !err)
-		err = -ENOMEM;
-	return err;
-}
-
-/* Publishes what was built. The lock is held. */
-static void take_in(struct unwind_tables *t, struct unwind_table *table, struct built *b)
-{
-	uint32_t first = table->pieces[0].index;
-
-	if (b->n > 1) {
-		/* The index that mappings name already stays empty: a part would answer for the whole. */
-		for (uint32_t i = 0; i < b->n; i++)
-			b->pieces[i].index = take_index(t);
-		memcpy(table->pieces, b->pieces, b->n * sizeof(*b->pieces));
-		table->n_pieces = b->n;
-		give_index(t, first);
-		t->changed = true;
-	}
-	for (uint32_t i = 0; i < b->n; i++) {
-		if (table->pieces[i].index != NO_TABLE)
-			publisher_put(t->publisher, PUBLISH_TABLES, table->pieces[i].index, b->inner_fds[i]);
-		else
-			close(b->inner_fds[i]);
-	}
-	table->rows = b->rows;
-	table->kernel_bytes = b->kernel_bytes;
-	t->totals.ready++;
-	t->totals.rows += b->rows;
-	t->totals.kernel_bytes += b->kernel_bytes;
+	if (fd < 0)
+		fd = kernel_make_table(&no_cfi, 1, NULL, 0, &table->kernel_bytes);
+	return fd;
 }
 
 static struct unwind_table *most_wanted(struct unwind_tables *t)
@@ -174,21 +100,24 @@ static struct unwind_table *most_wanted(struct unwind_tables *t)
 static void build_one(struct unwind_tables *t, struct unwind_table *table)
 {
 	struct timespec from, to;
-	struct built b;
-	int err;
+	int err, fd;
 
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	err = build(table, &b);
+	fd = build(table, &err);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	if (err)
 		message_verbose("no unwind rows for %s: %s", elf_object_name(table->elf), strerror(-err));
 	else
-		message_verbose("%s: %llu unwind rows in %u table(s), %.1f ms", elf_object_name(table->elf),
-				(unsigned long long)b.rows, b.n,
+		message_verbose("%s: %llu unwind rows, %.1f ms", elf_object_name(table->elf),
+				(unsigned long long)table->rows,
 				(to.tv_sec - from.tv_sec) * 1e3 + (to.tv_nsec - from.tv_nsec) / 1e6);
 	pthread_mutex_lock(&t->lock);
+	if (fd >= 0)
+		publisher_put(t->publisher, PUBLISH_TABLES, table->index, fd);
 	t->totals.failed += !!err;
-	take_in(t, table, &b);
+	t->totals.ready++;
+	t->totals.rows += table->rows;
+	t->totals.kernel_bytes += table->kernel_bytes;
 	table->state = TABLE_READY;
 	pthread_mutex_unlock(&t->lock);
 }
@@ -273,7 +202,7 @@ struct unwind_table *unwind_table_new(struct unwind_tables *t, const struct elf_
 		return NULL;
 	}
 	table->elf = elf;
-	set_whole(table, NO_TABLE);
+	table->index = NO_TABLE;
 	pthread_mutex_lock(&t->lock);
 	table->next = t->all;
 	t->all = table;
@@ -285,7 +214,9 @@ void unwind_table_want(struct unwind_tables *t, struct unwind_table *table, unsi
 {
 	pthread_mutex_lock(&t->lock);
 	table->wanted += samples;
-	if (table->state == TABLE_IDLE && table->pieces[0].index != NO_TABLE &&
+	if (table->index == NO_TABLE)
+		table->index = take_index(t);
+	if (table->state == TABLE_IDLE && table->index != NO_TABLE &&
 	    (samples || table->text_end - table->text < EARLY_TEXT_BYTES)) {
 		table->state = TABLE_WANTED;
 		pthread_cond_signal(&t->wanted);
@@ -297,8 +228,7 @@ void unwind_table_release(struct unwind_tables *t, struct unwind_table *table)
 {
 	pthread_mutex_lock(&t->lock);
 	if (table->state != TABLE_BUILDING) {
-		for (uint32_t i = 0; i < table->n_pieces; i++)
-			give_index(t, table->pieces[i].index);
+		give_index(t, table->index);
 		if (table->state == TABLE_READY) {
 			t->totals.ready--;
 			t->totals.evicted++;
@@ -307,34 +237,22 @@ void unwind_table_release(struct unwind_tables *t, struct unwind_table *table)
 		}
 		table->rows = table->kernel_bytes = table->wanted = 0;
 		table->state = TABLE_IDLE;
-		set_whole(table, NO_TABLE);
+		table->index = NO_TABLE;
 	}
 	pthread_mutex_unlock(&t->lock);
 }
 
-size_t unwind_table_pieces(struct unwind_tables *t, struct unwind_table *table,
-			   struct unwind_piece out[static MAX_TABLE_PIECES])
+uint32_t unwind_table_index(struct unwind_tables *t, struct unwind_table *table, uint64_t *row_base)
 {
-	size_t n;
+	uint32_t index;
 
 	pthread_mutex_lock(&t->lock);
-	if (table->state == TABLE_IDLE && table->pieces[0].index == NO_TABLE)
-		table->pieces[0].index = take_index(t);
-	n = table->n_pieces;
-	memcpy(out, table->pieces, n * sizeof(*out));
+	if (table->index == NO_TABLE)
+		table->index = take_index(t);
+	index = table->index;
 	pthread_mutex_unlock(&t->lock);
-	return n;
-}
-
-bool unwind_tables_changed(struct unwind_tables *t)
-{
-	bool changed;
-
-	pthread_mutex_lock(&t->lock);
-	changed = t->changed;
-	t->changed = false;
-	pthread_mutex_unlock(&t->lock);
-	return changed;
+	*row_base = table->text;
+	return index;
 }
 
 static bool is_idle(struct unwind_tables *t)
