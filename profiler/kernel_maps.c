@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "kernel_internal.h"
+#include "table_layout.h"
 
 /* Chunks are made and sent in portions, as a large object has thousands. */
 #define PORTION_BYTES (256u << 10)
@@ -63,89 +64,26 @@ static int create_chunks(const struct chunk_source *s)
 	return err;
 }
 
-/* --- tables, events.h --- */
-
-struct table_source {
-	const struct unwind_row *rows;
-	const struct unwind_rule *rules;
-	size_t n_rows, n_rules;
-	uint32_t levels, first_directory, first_rows; /* chunks */
-};
-
-static size_t chunks_for(size_t n, size_t per_chunk)
+static void fill_table(const void *from, uint32_t chunk, void *out)
 {
-	return (n + per_chunk - 1) / per_chunk;
-}
-
-/* The directory of those row chunks from `at` on that lie `stride` apart; its children start at chunk `child`. */
-static void fill_directory(const struct table_source *t, size_t at, size_t stride, uint32_t levels,
-			   uint32_t child, uint32_t *first)
-{
-	first[0] = TABLE_HEADER(levels, child);
-	for (size_t i = 1; i < TABLE_FANOUT && (at + i * stride) * ROWS_PER_CHUNK < t->n_rows; i++)
-		first[i] = t->rows[(at + i * stride) * ROWS_PER_CHUNK].pc;
-}
-
-static void fill_root(const struct table_source *t, struct table_chunk *out)
-{
-	if (t->levels == 3) {
-		fill_directory(t, 0, TABLE_FANOUT, 3, t->first_directory, out->first);
-	} else if (t->levels == 2) {
-		fill_directory(t, 0, 1, 2, t->first_rows, out->first);
-	} else {
-		out->row[0] = (struct unwind_row){.pc = TABLE_HEADER(1, 0), .kind = UNWIND_NONE};
-		memcpy(out->row + 1, t->rows, t->n_rows * sizeof(*t->rows));
-	}
-}
-
-static void fill_table(const void *from, uint32_t chunk, void *to)
-{
-	const struct table_source *t = from;
-	struct table_chunk *out = to;
-	size_t at, left;
-
-	if (!chunk) {
-		fill_root(t, out);
-	} else if (chunk < t->first_directory) {
-		at = (size_t)(chunk - 1) * RULES_PER_CHUNK;
-		left = t->n_rules - at;
-		memcpy(out->rule, t->rules + at, (left < RULES_PER_CHUNK ? left : RULES_PER_CHUNK) * sizeof(*t->rules));
-	} else if (chunk < t->first_rows) {
-		at = (size_t)(chunk - t->first_directory) * TABLE_FANOUT;
-		fill_directory(t, at, 1, 0, t->first_rows + at, out->first);
-	} else {
-		at = (size_t)(chunk - t->first_rows) * ROWS_PER_CHUNK;
-		left = t->n_rows - at;
-		memcpy(out->row, t->rows + at, (left < ROWS_PER_CHUNK ? left : ROWS_PER_CHUNK) * sizeof(*t->rows));
-	}
+	table_layout_fill(from, chunk, out);
 }
 
 int kernel_make_table(const struct unwind_row *rows, size_t n, const struct unwind_rule *rules, size_t n_rules,
 		      uint64_t *kernel_bytes)
 {
-	struct table_source t = {.rows = rows, .rules = rules, .n_rows = n, .n_rules = n_rules, .levels = 2};
-	struct chunk_source s = {"wireprof_rows", TABLE_CHUNK_BYTES, 0, fill_table, &t};
-	size_t row_chunks = chunks_for(n, ROWS_PER_CHUNK);
-	int fd;
+	struct table_layout layout;
+	struct chunk_source s = {"wireprof_rows", TABLE_CHUNK_BYTES, 0, fill_table, &layout};
+	int err = table_layout_init(&layout, rows, n, rules, n_rules), fd;
 
-	if (!n || n > MAX_TABLE_ROWS || n_rules > MAX_TABLE_RULES)
-		return -EINVAL;
-	if (n < ROWS_PER_CHUNK) {
-		t.levels = 1;
-		row_chunks = 0;
-	} else if (row_chunks > TABLE_FANOUT) {
-		t.levels = 3;
-	}
-	t.first_directory = 1 + chunks_for(n_rules, RULES_PER_CHUNK);
-	t.first_rows = t.first_directory + (t.levels == 3 ? chunks_for(row_chunks, TABLE_FANOUT) : 0);
-	s.n_chunks = t.first_rows + row_chunks;
+	if (err)
+		return err;
+	s.n_chunks = layout.n_chunks;
 	fd = create_chunks(&s);
 	if (fd >= 0)
 		*kernel_bytes += (uint64_t)s.n_chunks * TABLE_CHUNK_BYTES;
 	return fd;
 }
-
-/* --- mappings --- */
 
 struct mappings_source {
 	const struct exec_mapping *list;
@@ -169,13 +107,13 @@ static void fill_mappings(const void *from, uint32_t chunk, void *to)
 int kernel_put_maps(struct kernel *k, pid_t pid, uint32_t *key, const struct exec_mapping *m, size_t n)
 {
 	struct mappings_source from = {m, n};
-	struct chunk_source s = {"wireprof_maps", CHUNK_BYTES, 1 + chunks_for(n, MAPPINGS_PER_CHUNK), fill_mappings,
-				 &from};
+	size_t n_chunks = 1 + (n + MAPPINGS_PER_CHUNK - 1) / MAPPINGS_PER_CHUNK;
+	struct chunk_source s = {"wireprof_maps", CHUNK_BYTES, n_chunks, fill_mappings, &from};
 	uint32_t target_key = pid;
 	struct target target;
 	int fd, err;
 
-	if (s.n_chunks > MAPPING_CHUNKS)
+	if (n_chunks > MAPPING_CHUNKS)
 		return -E2BIG;
 	fd = create_chunks(&s);
 	if (fd < 0)
