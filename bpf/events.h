@@ -11,9 +11,9 @@
  *	EVENT_FORK, EVENT_EXEC, EVENT_EXIT	struct process_event
  *
  * user -> kernel: which processes (targets), where their objects are mapped (process_maps), and the
- * objects' unwind rows (tables). Both of the latter are maps of maps whose inner maps are arrays of
- * chunks: chunk 0 is a directory of where each later chunk begins, so that a look-up is one binary
- * search in chunk 0 and one in the chunk it names, without a helper call per step.
+ * objects' unwind rows (tables). Both of the latter are sorted arrays cut into chunks, with a directory of
+ * where each chunk begins, so that a look-up is one binary search in the directory and one in the chunk
+ * that it names, without a helper call per step.
  */
 #ifndef WIREPROF_EVENTS_H
 #define WIREPROF_EVENTS_H
@@ -37,7 +37,7 @@
 #define HEAD_COPY_MIN	  2048 /* a receive of this size is worth the copy */
 #define COMM_BYTES	  16
 
-/* --- inner maps: arrays of chunks --- */
+/* --- mappings of a process --- */
 
 #define CHUNK_BYTES 4096
 
@@ -53,12 +53,24 @@ struct exec_mapping {
 #define MAPPINGS_PER_CHUNK (CHUNK_BYTES / sizeof(struct exec_mapping))
 #define MAPPING_CHUNKS	   (CHUNK_BYTES / sizeof(__u64))
 
-struct mapping_directory {	     /* chunk 0 of a process's inner map */
+/*
+ * A process's mappings are published as a whole under a new number, then the target is told that. Few processes have
+ * more than one chunk of them: chunk 0. The others have a directory there, and MAPS_DIRECTORY in their number.
+ */
+struct mapping_key {
+	__u32 maps; /* number */
+	__u32 chunk;
+};
+#define MAPS_DIRECTORY (1u << 31)
+
+struct mapping_directory {	     /* chunk 0, with MAPS_DIRECTORY */
 	__u64 first[MAPPING_CHUNKS]; /* start of the first mapping of chunk i + 1; unused: ~0 */
 };
 struct mapping_chunk {
 	struct exec_mapping mapping[MAPPINGS_PER_CHUNK]; /* sorted; unused ones have start ~0 */
 };
+
+/* --- tables --- */
 
 /*
  * A table: the unwind rows of one object, as a tree of two or three levels whose nodes are chunks, small ones so that a
@@ -98,7 +110,7 @@ _Static_assert(sizeof(struct mapping_chunk) == CHUNK_BYTES, "shared layout");
 _Static_assert(sizeof(struct table_chunk) == TABLE_CHUNK_BYTES, "shared layout");
 
 struct target {
-	__u32 maps; /* key in process_maps; a child has its parent's until it has its own; 0: none yet */
+	__u32 maps; /* number of its mappings in process_maps; a child has its parent's until it has its own; 0: none yet */
 	__u32 reserved;
 };
 

@@ -38,13 +38,6 @@ struct {
 	__uint(max_entries, MAX_TARGETS);
 } targets SEC(".maps");
 
-struct mapping_chunks {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_INNER_MAP);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(u32)); /* not __type: a map's BTF describes key and value, or neither */
-	__uint(value_size, CHUNK_BYTES);
-};
 struct table_chunks {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_INNER_MAP);
@@ -54,15 +47,15 @@ struct table_chunks {
 };
 
 /*
- * Number that a target names -> a process's executable mappings, as chunks. Written whole by the user side (a changed
- * process gets a new inner map), read by the unwinder; dies with the process or its exec. Full: stacks stop with NO_MAPS.
+ * (Number, chunk) -> a part of a process's executable mappings. Written by the user side before a target names the
+ * number, read by the unwinder; deleted by the user side a while after no target names it. Full: stacks stop with NO_MAPS.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
-	__uint(max_entries, MAX_TARGETS);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4 * MAX_TARGETS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, u32);
-	__array(values, struct mapping_chunks);
+	__type(key, struct mapping_key);
+	__type(value, struct mapping_chunk);
 } process_maps SEC(".maps");
 
 /*
@@ -140,7 +133,7 @@ struct unwind {
 	struct frame_regs regs;
 	u64 start, end; /* the mapping of the last frame: the next is often in the same */
 	u32 table, row_base;
-	u32 maps;	 /* key in process_maps */
+	u32 maps;	 /* number of the mappings in process_maps */
 	u32 first;	 /* where user frames begin in scratch */
 	u32 n;		 /* frames so far */
 	u32 stop;	 /* enum stop */

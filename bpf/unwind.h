@@ -35,29 +35,28 @@ volatile unsigned int opaque_zero;
 /* Finds the mapping of an address in the process. Returns a stop reason, or STOP_NONE if found. */
 static __always_inline u32 find_mapping(struct unwind *u, u64 pc)
 {
-	struct mapping_directory *dir;
-	struct mapping_chunk *chunk;
+	struct mapping_key key = {.maps = u->maps};
+	struct mapping_chunk *chunk = bpf_map_lookup_elem(&process_maps, &key);
+	u32 lo = opaque_zero;
 	struct exec_mapping *m;
-	u32 key = 0, lo = opaque_zero;
-	void *maps;
 
-	maps = bpf_map_lookup_elem(&process_maps, &u->maps);
-	if (!maps)
-		return STOP_NO_MAPS;
-	dir = bpf_map_lookup_elem(maps, &key);
-	if (!dir)
-		return STOP_NO_MAPPING;
-	for (int s = 8; s >= 0; s--) {
-		u32 at = lo + (1u << s);
-
-		if (dir->first[at & (MAPPING_CHUNKS - 1)] <= pc)
-			lo = at;
-	}
-	key = lo + 1;
-	chunk = bpf_map_lookup_elem(maps, &key);
 	if (!chunk)
-		return STOP_NO_MAPPING;
-	lo = opaque_zero;
+		return STOP_NO_MAPS;
+	if (key.maps & MAPS_DIRECTORY) {
+		struct mapping_directory *dir = (void *)chunk;
+
+		for (int s = 8; s >= 0; s--) {
+			u32 at = lo + (1u << s);
+
+			if (dir->first[at & (MAPPING_CHUNKS - 1)] <= pc)
+				lo = at;
+		}
+		key.chunk = lo + 1;
+		chunk = bpf_map_lookup_elem(&process_maps, &key);
+		if (!chunk)
+			return STOP_NO_MAPS;
+		lo = opaque_zero;
+	}
 	for (int s = 6; s >= 0; s--) {
 		u32 at = lo + (1u << s);
 

@@ -165,9 +165,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **out)
 		explain("opening the ring buffer", err);
 		goto fail;
 	}
-	err = publisher_start((const int[]){bpf_map__fd(k->skel->maps.process_maps),
-					    bpf_map__fd(k->skel->maps.tables)},
-			      &k->publisher);
+	err = publisher_start(bpf_map__fd(k->skel->maps.tables), &k->publisher);
 	if (err) {
 		message_error("cannot start a thread: %s", strerror(-err));
 		goto fail;
@@ -290,6 +288,7 @@ void kernel_free(struct kernel *k)
 	ring_buffer__free(k->ring);
 	kernel_unmap_connections(k);
 	publisher_stop(k->publisher);
+	free(k->dropped);
 	wireprof_bpf__destroy(k->skel);
 	free(k);
 }

@@ -42,12 +42,17 @@ const char *receive_hook_name(enum receive_hook hook);
 /* Follows a process from now on. Its mappings come by kernel_put_maps(). Returns 0 or -errno. */
 int kernel_add_target(struct kernel *k, pid_t pid);
 /*
- * Replaces a process's mappings (sorted by start), a moment later. *key names them in the kernel: 0 before the first
- * time, then left as it is. Returns 0 or -errno (-ENOENT: the process is no target any more).
+ * Replaces a process's mappings (sorted by start); *p says what the kernel has, {0} before the first time.
+ * Returns 0 or -errno (-ENOENT: the process is no target any more).
  */
-int kernel_put_maps(struct kernel *k, pid_t pid, uint32_t *key, const struct exec_mapping *m, size_t n);
-/* Lets the mappings go, a moment later. Sets *key to 0. */
-void kernel_drop_maps(struct kernel *k, uint32_t *key);
+struct published_maps {
+	uint32_t maps, n_chunks; /* 0: nothing */
+};
+int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const struct exec_mapping *m, size_t n);
+/* Lets them go, some time after the next kernel_drop_maps_now(). Sets *p to {0}. */
+void kernel_drop_maps(struct kernel *k, struct published_maps *p);
+/* Call it every second or so. */
+void kernel_drop_maps_now(struct kernel *k);
 
 /*
  * Makes an inner map of at most MAX_TABLE_ROWS rows, sorted, and the rules that they name. Returns its descriptor,
@@ -55,7 +60,7 @@ void kernel_drop_maps(struct kernel *k, uint32_t *key);
  */
 int kernel_make_table(const struct unwind_row *rows, size_t n, const struct unwind_rule *rules, size_t n_rules,
 		      uint64_t *kernel_bytes);
-/* Who publishes process's mappings and tables; it lives as long as the kernel side. */
+/* Who publishes tables; it lives as long as the kernel side. */
 struct publisher *kernel_publisher(const struct kernel *k);
 
 /* Calls back for each event in the ring. `size` is the whole event's. Returns their number or -errno. */

@@ -18,7 +18,9 @@ struct kernel {
 	enum receive_hook hook;
 	unsigned int frequency_hz;
 	struct publisher *publisher;
-	uint32_t last_maps; /* key of process_maps given out last */
+	uint32_t last_maps; /* number of mappings given out last */
+	struct published_maps *dropped; /* to be deleted: n_doomed of them next time, the others the time after */
+	size_t n_dropped, dropped_capacity, n_doomed;
 	const volatile struct socket_slot *sockets; /* mapped read-only */
 	const volatile struct head_copy *heads;	    /* likewise */
 	kernel_event_fn event_fn;

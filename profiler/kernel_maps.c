@@ -8,139 +8,154 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "intern.h"
 #include "kernel_internal.h"
 #include "table_layout.h"
 
 /* Chunks are made and sent in portions, as a large object has thousands. */
-#define PORTION_BYTES (256u << 10)
+#define PORTION_CHUNKS 256
 
-/* What the chunks of an inner map are made from. */
-struct chunk_source {
-	const char *map_name;
-	uint32_t chunk_bytes, n_chunks;
-	void (*fill)(const void *from, uint32_t chunk, void *out); /* `out` is all ones */
-	const void *from;
-};
-
-static int send_portion(int fd, const struct chunk_source *s, uint32_t at, uint32_t n, uint32_t *keys,
-			uint8_t *chunks)
+static int send_portion(int fd, const struct table_layout *layout, uint32_t at, uint32_t n,
+			struct table_chunk *chunks)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, batch);
-	uint32_t count = n;
+	uint32_t keys[PORTION_CHUNKS], count = n;
 
-	memset(chunks, 0xff, (size_t)n * s->chunk_bytes);
+	memset(chunks, 0xff, n * sizeof(*chunks));
 	for (uint32_t i = 0; i < n; i++) {
 		keys[i] = at + i;
-		s->fill(s->from, at + i, chunks + (size_t)i * s->chunk_bytes);
+		table_layout_fill(layout, at + i, &chunks[i]);
 	}
 	return bpf_map_update_batch(fd, keys, chunks, &count, &batch) ? -errno : 0;
 }
 
-/* Returns the descriptor of a new inner map, or -errno. */
-static int create_chunks(const struct chunk_source *s)
+static int send_chunks(int fd, const struct table_layout *layout)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
-	uint32_t portion = PORTION_BYTES / s->chunk_bytes, *keys;
-	uint8_t *chunks;
-	int fd, err = -ENOMEM;
+	uint32_t portion = layout->n_chunks < PORTION_CHUNKS ? layout->n_chunks : PORTION_CHUNKS;
+	struct table_chunk *chunks = calloc(portion, sizeof(*chunks));
+	int err = chunks ? 0 : -ENOMEM;
 
-	if (portion > s->n_chunks)
-		portion = s->n_chunks;
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, s->map_name, sizeof(uint32_t), s->chunk_bytes, s->n_chunks, &opts);
-	if (fd < 0)
-		return -errno;
-	keys = calloc(portion, sizeof(*keys));
-	chunks = malloc((size_t)portion * s->chunk_bytes);
-	if (keys && chunks)
-		err = 0;
-	for (uint32_t at = 0; !err && at < s->n_chunks; at += portion)
-		err = send_portion(fd, s, at, s->n_chunks - at < portion ? s->n_chunks - at : portion, keys,
-				   chunks);
-	free(keys);
+	for (uint32_t at = 0; !err && at < layout->n_chunks; at += portion) {
+		uint32_t left = layout->n_chunks - at;
+
+		err = send_portion(fd, layout, at, left < portion ? left : portion, chunks);
+	}
 	free(chunks);
-	if (!err)
-		return fd;
-	close(fd);
 	return err;
-}
-
-static void fill_table(const void *from, uint32_t chunk, void *out)
-{
-	table_layout_fill(from, chunk, out);
 }
 
 int kernel_make_table(const struct unwind_row *rows, size_t n, const struct unwind_rule *rules, size_t n_rules,
 		      uint64_t *kernel_bytes)
 {
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
 	struct table_layout layout;
-	struct chunk_source s = {"wireprof_rows", TABLE_CHUNK_BYTES, 0, fill_table, &layout};
 	int err = table_layout_init(&layout, rows, n, rules, n_rules), fd;
 
 	if (err)
 		return err;
-	s.n_chunks = layout.n_chunks;
-	fd = create_chunks(&s);
-	if (fd >= 0)
-		*kernel_bytes += (uint64_t)s.n_chunks * TABLE_CHUNK_BYTES;
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "wireprof_rows", sizeof(uint32_t), TABLE_CHUNK_BYTES, layout.n_chunks,
+			    &opts);
+	if (fd < 0)
+		return -errno;
+	err = send_chunks(fd, &layout);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	*kernel_bytes += (uint64_t)layout.n_chunks * TABLE_CHUNK_BYTES;
 	return fd;
 }
 
-struct mappings_source {
-	const struct exec_mapping *list;
-	size_t n;
-};
+/* --- mappings of processes --- */
 
-static void fill_mappings(const void *from, uint32_t chunk, void *to)
+/* The directory, where there is one, or a chunk of the list from `at` on. `out` is all ones. */
+static void fill_mappings(const struct exec_mapping *m, size_t n, size_t at, struct mapping_chunk *out)
 {
-	const struct mappings_source *m = from;
-	struct mapping_directory *directory = to;
-	size_t at = ((size_t)chunk - 1) * MAPPINGS_PER_CHUNK, left = m->n - at;
+	size_t left = n - at;
 
-	if (chunk) {
-		memcpy(to, m->list + at, (left < MAPPINGS_PER_CHUNK ? left : MAPPINGS_PER_CHUNK) * sizeof(*m->list));
-		return;
-	}
-	for (size_t i = 0; i * MAPPINGS_PER_CHUNK < m->n; i++)
-		directory->first[i] = m->list[i * MAPPINGS_PER_CHUNK].start;
+	memcpy(out, m + at, (left < MAPPINGS_PER_CHUNK ? left : MAPPINGS_PER_CHUNK) * sizeof(*m));
 }
 
-int kernel_put_maps(struct kernel *k, pid_t pid, uint32_t *key, const struct exec_mapping *m, size_t n)
+static void fill_directory(const struct exec_mapping *m, size_t n, struct mapping_directory *out)
 {
-	struct mappings_source from = {m, n};
-	size_t n_chunks = 1 + (n + MAPPINGS_PER_CHUNK - 1) / MAPPINGS_PER_CHUNK;
-	struct chunk_source s = {"wireprof_maps", CHUNK_BYTES, n_chunks, fill_mappings, &from};
-	uint32_t target_key = pid;
-	struct target target;
-	int fd, err;
+	for (size_t i = 0; i * MAPPINGS_PER_CHUNK < n; i++)
+		out->first[i] = m[i * MAPPINGS_PER_CHUNK].start;
+}
 
-	if (n_chunks > MAPPING_CHUNKS)
-		return -E2BIG;
-	fd = create_chunks(&s);
-	if (fd < 0)
-		return fd;
-	/*
-	 * The target first, as publishing may take a while. A target that has gone meanwhile must not come back:
-	 * only an existing entry is changed.
-	 */
-	if (!*key) {
-		target = (struct target){.maps = ++k->last_maps};
-		if (bpf_map_update_elem(bpf_map__fd(k->skel->maps.targets), &target_key, &target,
-					BPF_EXIST)) {
-			err = -errno;
-			close(fd);
-			return err;
+/* Stores all chunks under a number. Returns 0 or -errno. */
+static int put_chunks(int map_fd, uint32_t maps, const struct exec_mapping *m, size_t n)
+{
+	bool directory = maps & MAPS_DIRECTORY;
+	struct mapping_key key = {.maps = maps};
+	union {
+		struct mapping_directory directory;
+		struct mapping_chunk chunk;
+	} *value = malloc(sizeof(*value));
+	size_t at = 0;
+	int err = value ? 0 : -ENOMEM;
+
+	while (!err) {
+		memset(value, 0xff, sizeof(*value));
+		if (directory && !key.chunk) {
+			fill_directory(m, n, &value->directory);
+		} else {
+			fill_mappings(m, n, at, &value->chunk);
+			at += MAPPINGS_PER_CHUNK;
 		}
-		*key = target.maps;
+		err = bpf_map_update_elem(map_fd, &key, value, BPF_ANY) ? -errno : 0;
+		key.chunk++;
+		if (at >= n)
+			break;
 	}
-	publisher_put(k->publisher, PUBLISH_PROCESS_MAPS, *key, fd);
-	return 0;
+	free(value);
+	return err;
 }
 
-void kernel_drop_maps(struct kernel *k, uint32_t *key)
+int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const struct exec_mapping *m, size_t n)
 {
-	if (*key)
-		publisher_drop(k->publisher, PUBLISH_PROCESS_MAPS, *key);
-	*key = 0;
+	uint32_t target_key = pid;
+	struct published_maps now;
+	struct target target;
+	int err;
+
+	now.n_chunks = n ? (n + MAPPINGS_PER_CHUNK - 1) / MAPPINGS_PER_CHUNK : 1;
+	now.maps = ++k->last_maps & ~MAPS_DIRECTORY;
+	if (now.n_chunks >= MAPPING_CHUNKS)
+		return -E2BIG;
+	if (now.n_chunks > 1) {
+		now.n_chunks++;
+		now.maps |= MAPS_DIRECTORY;
+	}
+	err = put_chunks(bpf_map__fd(k->skel->maps.process_maps), now.maps, m, n);
+	/* A target that has gone meanwhile must not come back: only an existing entry is changed. */
+	target = (struct target){.maps = now.maps};
+	if (!err && bpf_map_update_elem(bpf_map__fd(k->skel->maps.targets), &target_key, &target, BPF_EXIST))
+		err = -errno;
+	kernel_drop_maps(k, err ? &now : p);
+	if (!err)
+		*p = now;
+	return err;
+}
+
+/* A child of a process may still use its parent's: they stay until kernel_drop_maps_now() has been called twice. */
+void kernel_drop_maps(struct kernel *k, struct published_maps *p)
+{
+	if (p->maps && !array_reserve((void **)&k->dropped, &k->dropped_capacity, k->n_dropped, sizeof(*p)))
+		k->dropped[k->n_dropped++] = *p;
+	*p = (struct published_maps){0};
+}
+
+void kernel_drop_maps_now(struct kernel *k)
+{
+	int map_fd = bpf_map__fd(k->skel->maps.process_maps);
+
+	for (size_t i = 0; i < k->n_doomed; i++)
+		for (struct mapping_key key = {.maps = k->dropped[i].maps}; key.chunk < k->dropped[i].n_chunks;
+		     key.chunk++)
+			bpf_map_delete_elem(map_fd, &key);
+	k->n_dropped -= k->n_doomed;
+	memmove(k->dropped, k->dropped + k->n_doomed, k->n_dropped * sizeof(*k->dropped));
+	k->n_doomed = k->n_dropped;
 }
 
 struct publisher *kernel_publisher(const struct kernel *k)

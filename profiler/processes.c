@@ -375,12 +375,12 @@ static int publish(struct processes *p, struct process *process)
 		}
 		list[n++] = exec_mapping(p, &process->mappings[i]);
 	}
-	if (process->maps_key && n == process->n_published &&
+	if (process->maps.maps && n == process->n_published &&
 	    (!n || !memcmp(list, process->published, n * sizeof(*list)))) {
 		free(list);
 		return 0;
 	}
-	err = kernel_put_maps(p->kernel, process->pid, &process->maps_key, list, n);
+	err = kernel_put_maps(p->kernel, process->pid, &process->maps, list, n);
 	free(process->published);
 	process->published = list;
 	process->n_published = n;
@@ -478,7 +478,7 @@ void processes_sweep(struct processes *p)
 void process_reset(struct processes *p, struct process *process)
 {
 	process->n_mappings = process->n_published = 0;
-	kernel_drop_maps(p->kernel, &process->maps_key);
+	kernel_drop_maps(p->kernel, &process->maps);
 	process->server = SERVER_UNKNOWN;
 	intern_fini(&process->operations);
 	intern_init(&process->operations, MAX_SEEN_OPERATIONS);

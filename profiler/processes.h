@@ -38,7 +38,7 @@ struct process {
 	uint8_t *listening;	    /* a bit a TCP port, 8 KiB; NULL until asked for */
 	uint64_t listening_read_ns; /* when it was read */
 	uint64_t changed_ns;	    /* when a mapping appeared that was not read yet; 0: none */
-	uint32_t maps_key;	     /* in process_maps; 0: nothing published yet */
+	struct published_maps maps; /* what the kernel knows of them */
 	bool runs; /* see process_runs() */
 	bool gone;
 	uint64_t gone_ns; /* since when */

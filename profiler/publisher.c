@@ -30,10 +30,10 @@ struct publisher {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct queue puts[PUBLISH_N_MAPS], drops[PUBLISH_N_MAPS];
+	struct queue puts, drops;
 	uint64_t failures;
 	bool stop, busy;
-	int map_fds[PUBLISH_N_MAPS];
+	int map_fd;
 };
 
 /* One system call for each, where the kernel has no batches for this map. Returns how many failed. */
@@ -51,7 +51,7 @@ static size_t make_singly(int map_fd, const struct change *c, size_t n)
 	return failed;
 }
 
-/* Changes of one kind to one map: one wait for all. Returns how many failed. */
+/* Changes of one kind: one wait for all. Returns how many failed. */
 static size_t make_batch(int map_fd, const struct change *c, size_t n)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, opts);
@@ -82,7 +82,7 @@ static void close_all(const struct queue *q)
 }
 
 /* Makes the changes of a queue. The lock is held, but not while the kernel works. */
-static void make_changes(struct publisher *p, enum publish_map map, struct queue *q)
+static void make_changes(struct publisher *p, struct queue *q)
 {
 	struct queue taken = *q;
 	size_t failed = 0;
@@ -93,22 +93,12 @@ static void make_changes(struct publisher *p, enum publish_map map, struct queue
 	for (size_t at = 0; at < taken.n; at += BATCH_MAX) {
 		size_t left = taken.n - at;
 
-		failed += make_batch(p->map_fds[map], taken.list + at, left < BATCH_MAX ? left : BATCH_MAX);
+		failed += make_batch(p->map_fd, taken.list + at, left < BATCH_MAX ? left : BATCH_MAX);
 	}
 	close_all(&taken);
 	pthread_mutex_lock(&p->lock);
 	p->busy = false;
 	p->failures += failed;
-}
-
-static struct queue *next_queue(struct queue queues[static PUBLISH_N_MAPS], enum publish_map *map)
-{
-	for (int i = 0; i < PUBLISH_N_MAPS; i++)
-		if (queues[i].n) {
-			*map = i;
-			return &queues[i];
-		}
-	return NULL;
 }
 
 static time_t monotonic_s(void)
@@ -124,19 +114,18 @@ static void *publish(void *arg)
 	time_t dropped_s = monotonic_s();
 	struct publisher *p = arg;
 	struct timespec until;
-	enum publish_map map;
 	struct queue *q;
 
 	pthread_setname_np(pthread_self(), "publisher");
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop) {
-		q = next_queue(p->puts, &map);
-		if (!q && monotonic_s() - dropped_s >= DROP_INTERVAL_S) {
+		q = &p->puts;
+		if (!q->n && monotonic_s() - dropped_s >= DROP_INTERVAL_S) {
 			dropped_s = monotonic_s();
-			q = next_queue(p->drops, &map);
+			q = &p->drops;
 		}
-		if (q) {
-			make_changes(p, map, q);
+		if (q->n) {
+			make_changes(p, q);
 			continue;
 		}
 		clock_gettime(CLOCK_REALTIME, &until);
@@ -147,7 +136,7 @@ static void *publish(void *arg)
 	return NULL;
 }
 
-int publisher_start(const int map_fds[static PUBLISH_N_MAPS], struct publisher **out)
+int publisher_start(int map_fd, struct publisher **out)
 {
 	struct publisher *p = calloc(1, sizeof(*p));
 	sigset_t all, before;
@@ -155,7 +144,7 @@ int publisher_start(const int map_fds[static PUBLISH_N_MAPS], struct publisher *
 
 	if (!p)
 		return -ENOMEM;
-	memcpy(p->map_fds, map_fds, sizeof(p->map_fds));
+	p->map_fd = map_fd;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->changed, NULL);
 	sigfillset(&all); /* signals are the main thread's */
@@ -179,10 +168,8 @@ void publisher_stop(struct publisher *p)
 	pthread_cond_signal(&p->changed);
 	pthread_mutex_unlock(&p->lock);
 	pthread_join(p->thread, NULL);
-	for (int i = 0; i < PUBLISH_N_MAPS; i++) {
-		close_all(&p->puts[i]);
-		close_all(&p->drops[i]);
-	}
+	close_all(&p->puts);
+	close_all(&p->drops);
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->changed);
 	free(p);
@@ -207,31 +194,30 @@ static void forget(struct queue *q, uint32_t key)
 			q->list[i--] = q->list[--q->n];
 }
 
-void publisher_put(struct publisher *p, enum publish_map map, uint32_t key, int inner_fd)
+void publisher_put(struct publisher *p, uint32_t key, int inner_fd)
 {
 	pthread_mutex_lock(&p->lock);
-	forget(&p->drops[map], key);
-	if (add(p, &p->puts[map], key, inner_fd))
+	forget(&p->drops, key);
+	if (add(p, &p->puts, key, inner_fd))
 		pthread_cond_signal(&p->changed);
 	else
 		close(inner_fd);
 	pthread_mutex_unlock(&p->lock);
 }
 
-void publisher_drop(struct publisher *p, enum publish_map map, uint32_t key)
+void publisher_drop(struct publisher *p, uint32_t key)
 {
 	pthread_mutex_lock(&p->lock);
-	add(p, &p->drops[map], key, -1);
+	add(p, &p->drops, key, -1);
 	pthread_mutex_unlock(&p->lock);
 }
 
 bool publisher_idle(struct publisher *p)
 {
-	enum publish_map map;
 	bool idle;
 
 	pthread_mutex_lock(&p->lock);
-	idle = !p->busy && !next_queue(p->puts, &map);
+	idle = !p->busy && !p->puts.n;
 	pthread_mutex_unlock(&p->lock);
 	return idle;
 }

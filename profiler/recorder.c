@@ -11,7 +11,7 @@
 #define REFRESH_MIN_NS (DRAIN_MS * 1000000ull)
 /* A process loads its libraries so soon after exec(), and is looked after so often meanwhile. */
 #define STARTING_NS	  50000000ull
-#define STARTING_DRAIN_MS 5
+#define STARTING_DRAIN_MS 2
 #define MAX_LABELS     16 /* of a sample; ten are in use */
 
 /* Code that was mapped, not yet in the process's mappings: samples older than it come first. */
@@ -110,7 +110,7 @@ static void process_gone(struct recorder *r, struct process *process)
 		return;
 	process->gone = true;
 	process->gone_ns = monotonic_ns();
-	kernel_drop_maps(r->kernel, &process->maps_key);
+	kernel_drop_maps(r->kernel, &process->maps);
 	r->live--;
 }
 
@@ -382,6 +382,7 @@ void recorder_drain(struct recorder *r)
 void recorder_check_live(struct recorder *r)
 {
 	processes_sweep(&r->processes);
+	kernel_drop_maps_now(r->kernel);
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 

@@ -56,7 +56,7 @@ static void give_index(struct unwind_tables *t, uint32_t index)
 {
 	if (index == NO_TABLE)
 		return;
-	publisher_drop(t->publisher, PUBLISH_TABLES, index);
+	publisher_drop(t->publisher, index);
 	if (!array_reserve((void **)&t->unused, &t->unused_capacity, t->n_unused, sizeof(*t->unused)))
 		t->unused[t->n_unused++] = index;
 }
@@ -113,7 +113,7 @@ static void build_one(struct unwind_tables *t, struct unwind_table *table)
 				(to.tv_sec - from.tv_sec) * 1e3 + (to.tv_nsec - from.tv_nsec) / 1e6);
 	pthread_mutex_lock(&t->lock);
 	if (fd >= 0)
-		publisher_put(t->publisher, PUBLISH_TABLES, table->index, fd);
+		publisher_put(t->publisher, table->index, fd);
 	t->totals.failed += !!err;
 	t->totals.ready++;
 	t->totals.rows += table->rows;
