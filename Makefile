@@ -142,6 +142,9 @@ fuzz: $(FUZZ)
 	@set -e; for f in $(FUZZ); do n=$$(basename $$f); mkdir -p $(B)/corpus/$$n; echo "== $$n"; \
 	 $$f -max_total_time=$(SECONDS_EACH) -timeout=5 -rss_limit_mb=512 -print_final_stats=1 $(B)/corpus/$$n tests/fuzz/corpus/$$n; done
 
+bench-memory: $(B)/wireprof
+	@B=$(B) /usr/bin/python3 tests/bench/memory.py
+
 # --- looking at ourselves ---
 LINT_SRC := $(SRC)
 lint: $(GEN)

@@ -218,9 +218,9 @@ static void apply_late(struct recorder *r, uint64_t until_ns)
  */
 static uint64_t refresh_interval_ns(const struct process *process)
 {
-	uint64_t least = process->refreshed_ns < process->started_ns + STARTING_NS ? STARTING_DRAIN_MS * 1000000ull
-										   : REFRESH_MIN_NS;
-	uint64_t rare = 50 * process->refresh_cost_ns;
+	bool starting = process->refreshed_ns < process->started_ns + STARTING_NS;
+	uint64_t least = starting ? STARTING_DRAIN_MS * 1000000ull : REFRESH_MIN_NS;
+	uint64_t rare = (starting ? 4 : 50) * process->refresh_cost_ns;
 
 	return rare > least ? rare : least;
 }
