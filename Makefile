@@ -7,7 +7,7 @@
 # make demo     installs what is missing, builds, records a loaded redis-server
 # make lint     clang-tidy, dependency directions
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
-# make bench    figures of the README
+# make bench    figures of the README; make bench-rows: how fast unwind rows are built
 # make size     longest functions and files, BPF instructions per program
 
 ifeq ($(origin CC),default)
@@ -112,7 +112,7 @@ live: $(B)/wireprof $(B)/tests/page/make_page
 	@/usr/bin/python3 -m unittest discover -v -s tests/live -p '$(LIVE).py' $(TEST:%=-k %)
 
 # Figures, not tests: nothing here fails because a machine is slow. BENCH_OPTIONS=--help tells more.
-BENCH_OBJ := $(patsubst tests/bench/%.c,$(B)/obj/bench/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
+BENCH_OBJ := $(patsubst tests/bench/%.c,$(B)/obj/bench/%.o,$(filter-out %.bpf.c %/rows.c,$(wildcard tests/bench/*.c)))
 $(B)/gen/empty.bpf.o: tests/bench/empty.bpf.c
 	@mkdir -p $(@D)
 	$(call say,BPF)$(CLANG) -target bpf -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
@@ -126,6 +126,11 @@ $(B)/bench/overhead: $(BENCH_OBJ) $(filter-out %/main.o,$(OBJ))
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm -pthread
 bench: $(B)/bench/overhead
 	@$(B)/bench/overhead $(BENCH_OPTIONS)
+$(B)/bench/rows: $(B)/obj/bench/rows.o $(patsubst %.c,$(B)/obj/%.o,$(wildcard symbolizer/*.c))
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+bench-rows: $(B)/bench/rows
+	@$(B)/bench/rows $(BENCH_OPTIONS)
 
 fuzz-build: $(FUZZ)
 $(B)/fuzz/%: tests/fuzz/%.c $(TEST_LIB_SRC) | $(GEN)
@@ -149,6 +154,6 @@ clean:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench lint size clean
+.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-rows lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -446,7 +446,7 @@ static void test_rules_of_registers(void **state)
 	EXPECT_UNSUPPORTED(BYTES(0x16, 6, 5, 0x77, 16, 0x06, 0x23, 1)); /* loaded, and one more */
 	EXPECT_UNSUPPORTED(BYTES(0x10, 6, 3, 0x77, 16, 0x06)); /* saved where a pointer says */
 	EXPECT_UNSUPPORTED(BYTES(0x10, 6, 1, 0x50)); /* DW_OP_reg0: no value on the stack */
-	EXPECT_UNSUPPORTED(BYTES(0x10, 16, 2, 0x30, 0x22)); /* CFA + 0 is where it is */
+	EXPECT_RULE(BYTES(0x10, 16, 2, 0x30, 0x22), CFA(7, 8), .ra = AT_CFA(0));
 }
 
 static void test_rules_of_the_cfa(void **state)
