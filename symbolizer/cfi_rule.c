@@ -229,7 +229,7 @@ struct cfi_rule cfi_expression_rule(struct cursor expression, bool is_value)
 /* The CFA, as a symbol. False where it is not one. */
 static bool cfa_symbol(const struct cfi_state *s, struct symbol *out)
 {
-	struct cursor c = {.p = s->expression, .end = s->expression + s->expression_bytes};
+	struct cursor c = {0};
 
 	*out = (struct symbol){0};
 	switch (s->cfa_how) {
@@ -239,7 +239,9 @@ static bool cfa_symbol(const struct cfi_state *s, struct symbol *out)
 		out->offset = (uint64_t)s->cfa_offset;
 		return s->cfa_register < CFI_ARCH_REGISTERS;
 	case CFI_CFA_EXPRESSION:
-		return s->expression_bytes && evaluate(c, false, out);
+		c.p = s->expression;
+		c.end = s->expression + s->expression_bytes;
+		return evaluate(c, false, out);
 	default:
 		return false;
 	}
