@@ -80,7 +80,7 @@ $(B)/gen/page.h: out/page.html
 BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libprotobuf-c-dev \
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
-CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go chromium chromium-driver python3-selenium procps \
+CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go musl-tools chromium chromium-driver python3-selenium procps \
 	util-linux libcap2-bin
 install = @tests/install-packages $(1)
 
@@ -107,7 +107,7 @@ test: $(UNIT) $(B)/wireprof
 
 # Against real servers, as root. LIVE=test_cli runs one file, TEST=test_io_threads one test.
 LIVE ?= test_*
-live: $(B)/wireprof $(B)/tests/page/make_page
+live: $(B)/wireprof $(B)/tests/page/make_page $(B)/tests/property/test_unwind_rows
 	@mkdir -p $(B)/page && $(B)/tests/page/make_page $(B)/page
 	@/usr/bin/python3 -m unittest discover -v -s tests/live -p '$(LIVE).py' $(TEST:%=-k %)
 
