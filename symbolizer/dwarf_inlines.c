@@ -66,7 +66,8 @@ static int by_start(const void *pa, const void *pb)
 
 void dwarf_ranges_sort(struct dwarf_ranges *r)
 {
-	qsort(r->list, r->n, sizeof(*r->list), by_start);
+	if (r->n)
+		qsort(r->list, r->n, sizeof(*r->list), by_start);
 }
 
 int64_t dwarf_ranges_find(const struct dwarf_ranges *r, uint64_t vaddr)
@@ -165,11 +166,12 @@ void inlines_fini(struct inlines *in)
 
 static bool holds(const struct inlines *in, const struct inlined *call, uint64_t vaddr)
 {
-	const struct dwarf_range *r = in->ranges.list + call->first_range;
+	for (uint32_t i = 0; i < call->n_ranges; i++) {
+		const struct dwarf_range *r = &in->ranges.list[call->first_range + i];
 
-	for (uint32_t i = 0; i < call->n_ranges; i++)
-		if (vaddr >= r[i].low && vaddr < r[i].high)
+		if (vaddr >= r->low && vaddr < r->high)
 			return true;
+	}
 	return false;
 }
 

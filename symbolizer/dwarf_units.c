@@ -97,7 +97,7 @@ struct scan {
 	struct dwarf_lines *d;
 	struct unit *u;
 	size_t capacity, left; /* DIEs that may be read: no unit has more than bytes */
-	bool types_have_code;
+	bool types_have_code, functions_nest;
 };
 
 static int add_function(struct scan *s, Dwarf_Die *die)
@@ -126,8 +126,8 @@ static int add_function(struct scan *s, Dwarf_Die *die)
 /*
  * Definitions of functions are found in the unit, in namespaces (clang, Rust), in types (Rust,
  * Swift, D; in C and C++ there are declarations only, and so many that not looking halves the time)
- * and in functions (Ada, Pascal, GNU C: nested ones; and classes local to a function, which C++
- * compilers move out).
+ * and in functions (Ada, Pascal; those of GNU C are left to their outer function, and what C++ and
+ * Rust have in functions their compilers move out).
  */
 static int scan_children(struct scan *s, Dwarf_Die *parent, unsigned int depth)
 {
@@ -140,7 +140,7 @@ static int scan_children(struct scan *s, Dwarf_Die *parent, unsigned int depth)
 		switch (dwarf_tag(&die)) {
 		case DW_TAG_subprogram:
 			err = add_function(s, &die);
-			if (!err && s->types_have_code)
+			if (!err && s->functions_nest)
 				err = scan_children(s, &die, depth + 1);
 			break;
 		case DW_TAG_structure_type:
@@ -205,6 +205,7 @@ static int read_functions(struct dwarf_lines *d, struct unit *u)
 	if (u->skeleton)
 		return 0;
 	s.types_have_code = !is_c_or_cxx(&u->die);
+	s.functions_nest = s.types_have_code && dwarf_srclang(&u->die) != DW_LANG_Rust;
 	s.left = u->bytes = unit_bytes(d, &u->die);
 	err = scan_children(&s, &u->die, 0);
 	dwarf_ranges_sort(&u->ranges);

@@ -212,15 +212,24 @@ static bool add_entry(struct plt *p, uint64_t vaddr, uint32_t size, const char *
 	return true;
 }
 
-/* Entries are 16 bytes; of 8 in .plt.got without IBT, which the section header says. */
+/* Entries are 16 bytes; 8 in .plt.got without IBT: a jump of 6, a nop of 2. */
+static uint32_t entry_size(const Elf64_Shdr *sh, struct elf_bytes b)
+{
+	bool is_short = b.size >= 8 && memcmp(b.data, "\xff\x25", 2) == 0 &&
+			memcmp(b.data + 6, "\x66\x90", 2) == 0;
+
+	return sh->sh_entsize == 8 || is_short ? 8 : 16;
+}
+
 static void read_section(struct making *m, const Elf64_Shdr *sh)
 {
-	uint32_t step = sh->sh_entsize == 8 ? 8 : 16;
 	uint8_t code[16];
 	struct elf_bytes b;
+	uint32_t step;
 
 	if (!elf_section_bytes(m->o, sh, &b))
 		return;
+	step = entry_size(sh, b);
 	for (size_t at = 0; at + step <= b.size && m->plt->n < ENTRIES_MAX; at += step) {
 		size_t left = b.size - at < sizeof(code) ? b.size - at : sizeof(code);
 		const char *name;
