@@ -7,7 +7,7 @@
  * one function fall together. Stacks are sorted root first, and each says only how many frames it shares
  * with the one before, which is a prefix tree without pointers:
  *
- *	frames     [name, object, source file, flags,  ...]   strings by index
+ *	frames     [name, object, source file, line, flags, ...] strings by index; where it begins, 0: unknown
  *	stacks     [shared, n, frame * n,              ...]   root first, sorted
  *	labelsets  [[key, value, ...], ...]                   a value is a string's index, or text if it was a number
  *	samples    [stacks further than the last, labelset, weight, ...]
@@ -37,7 +37,7 @@ enum {
 };
 
 struct frame {
-	uint32_t name, object, file, flags;
+	uint32_t name, object, file, line, flags;
 };
 
 /* A stack as the page sees it: frames root first, inlined functions expanded. */
@@ -120,6 +120,10 @@ static uint32_t frame_intern(struct page *g, const struct frame *wanted)
 		if (frame->name == wanted->name && frame->object == wanted->object &&
 		    !((frame->flags ^ wanted->flags) & kind)) {
 			frame->flags |= wanted->flags;
+			if (!frame->line && wanted->line) {
+				frame->file = wanted->file;
+				frame->line = wanted->line;
+			}
 			return *entry - 1;
 		}
 	}
@@ -132,7 +136,9 @@ static void location_frames(struct page *g, const struct profile_location *locat
 	for (uint32_t i = 0; i < location->n_lines; i++) {
 		const struct profile_function *function =
 			&p->functions[p->lines[location->first_line + i].function];
-		struct frame frame = {.name = function->name, .file = function->file};
+		struct frame frame = {.name = function->name,
+				      .file = function->file,
+				      .line = function->start_line};
 
 		if (location->mapping != PROFILE_NONE)
 			frame.object = p->mappings[location->mapping].file;
@@ -255,6 +261,7 @@ static void put_frames(struct page *g)
 		json_number(g, i ? "," : "", page_string(g, frame->name));
 		json_number(g, ",", page_string(g, frame->object));
 		json_number(g, ",", page_string(g, frame->file));
+		json_number(g, ",", frame->line);
 		json_number(g, ",", frame->flags);
 	}
 	stream_puts(&g->stream, "]");

@@ -193,6 +193,7 @@ static int put_functions(struct pprof *w)
 		function.name = from->name;
 		function.system_name = from->system_name;
 		function.filename = from->file;
+		function.start_line = from->start_line;
 		piece.n_function = 1;
 		piece.function = &list;
 		ret = put_piece(w, &piece);

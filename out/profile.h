@@ -30,6 +30,7 @@ struct profile_mapping {
 
 struct profile_function {
 	uint32_t name, system_name, file; /* strings: readable, as in the symbol table, source or "" */
+	uint32_t start_line;		  /* in the file; 0: unknown */
 };
 
 struct profile_line {

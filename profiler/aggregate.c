@@ -111,6 +111,7 @@ static void name_user(struct aggregate *a, struct location *l)
 	const struct object *object = &a->processes->objects.list[l->object];
 	struct elf_symbol symbol;
 	char name[NAME_BYTES];
+	size_t version;
 
 	l->symbolized = object->elf && elf_object_symbol(object->elf, l->vaddr, &symbol);
 	if (!l->symbolized) {
@@ -118,8 +119,11 @@ static void name_user(struct aggregate *a, struct location *l)
 		l->name = l->system_name = aggregate_string(a, name);
 		return;
 	}
-	/* Symbol versions ("write@@GLIBC_2.2.5") are the linker's business. */
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(symbol.name, "@"), symbol.name);
+	/* Symbol versions ("write@@GLIBC_2.2.5") are the linker's business; "write@plt" is a place. */
+	version = strcspn(symbol.name, "@");
+	if (!strcmp(symbol.name + version, "@plt"))
+		version += strlen("@plt");
+	snprintf(name, sizeof(name), "%.*s", (int)version, symbol.name);
 	l->system_name = l->name = aggregate_string(a, *name ? name : symbol.name);
 	redis_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
 	if (demangle(symbol.name, name, sizeof(name)))

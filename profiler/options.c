@@ -28,6 +28,7 @@ const char record_usage[] =
 	"  -f FORMAT             pprof, folded or flamegraph, whatever the file is called\n"
 	"      --user-only       stacks without their kernel frames\n"
 	"      --kernel-only     stacks without their user frames\n"
+	"      --no-inlines      no inlined functions and source lines: do not read DWARF\n"
 	"      --no-requests     do not look at requests: no receive hook\n"
 	"      --redis-keys HOW  prefix: keys as \"user:*\" (default); none: no keys\n"
 	"      --quiet           only errors\n"
@@ -179,11 +180,12 @@ static int parse_parts(enum stack_parts parts, struct record_options *o)
 	return 0;
 }
 
-enum { OPT_USER_ONLY = 256, OPT_KERNEL_ONLY, OPT_NO_REQUESTS, OPT_REDIS_KEYS, OPT_QUIET, OPT_VERBOSE };
+enum { OPT_USER_ONLY = 256, OPT_KERNEL_ONLY, OPT_NO_INLINES, OPT_NO_REQUESTS, OPT_REDIS_KEYS, OPT_QUIET, OPT_VERBOSE };
 
 static const struct option long_options[] = {
 	{"user-only", no_argument, NULL, OPT_USER_ONLY},
 	{"kernel-only", no_argument, NULL, OPT_KERNEL_ONLY},
+	{"no-inlines", no_argument, NULL, OPT_NO_INLINES},
 	{"no-requests", no_argument, NULL, OPT_NO_REQUESTS},
 	{"redis-keys", required_argument, NULL, OPT_REDIS_KEYS},
 	{"quiet", no_argument, NULL, OPT_QUIET},
@@ -211,6 +213,9 @@ static int take_option(int c, struct record_options *o, enum output_format *form
 		return parse_parts(STACKS_USER_ONLY, o);
 	case OPT_KERNEL_ONLY:
 		return parse_parts(STACKS_KERNEL_ONLY, o);
+	case OPT_NO_INLINES:
+		o->inlines = false;
+		return 0;
 	case OPT_NO_REQUESTS:
 		o->requests = false;
 		return 0;
@@ -257,6 +262,7 @@ int record_options_parse(int argc, char **argv, struct record_options *out)
 
 	*out = (struct record_options){
 		.frequency_hz = DEFAULT_HZ,
+		.inlines = true,
 		.requests = true,
 	};
 	optind = 0;

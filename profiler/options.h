@@ -25,6 +25,7 @@ struct record_options {
 	} outputs[MAX_OUTPUTS]; /* -o may be given several times */
 	size_t n_outputs;
 	enum stack_parts parts;
+	bool inlines; /* and source lines */
 	bool requests;
 	enum redis_keys redis_keys;
 };

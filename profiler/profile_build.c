@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "profile_build.h"
+#include "source_lines.h"
 
 struct builder {
 	struct aggregate *a;
@@ -15,6 +16,7 @@ struct builder {
 	struct profile_function *functions;
 	struct profile_line *lines;
 	struct intern function_keys;
+	struct source_lines source;
 	struct profile_stack *stacks;
 	uint32_t *frames;
 	uint32_t user_mark;
@@ -88,14 +90,43 @@ static uint32_t first_object(const struct processes *p)
 	return first && first->n_mappings ? first->mappings[0].object : OBJECT_KERNEL;
 }
 
+static int add_line(struct builder *b, const struct source_line *from)
+{
+	struct profile_function f = {.name = from->name,
+				     .system_name = from->system_name,
+				     .file = from->file,
+				     .start_line = from->start_line};
+	uint32_t id = intern(&b->function_keys, &f, sizeof(f));
+
+	if (id == INTERN_NONE)
+		return -ENOMEM;
+	b->functions[id] = f;
+	b->lines[b->p->n_lines++] = (struct profile_line){.function = id, .line = from->line};
+	return 0;
+}
+
+/* The lines of location i: as the source has them, else the one function that its symbol names. */
+static int add_lines(struct builder *b, size_t i)
+{
+	const struct location *l = &b->a->locations[i];
+	const struct source_line only = {.name = l->name, .system_name = l->system_name};
+	int err = 0;
+
+	if (!b->source.count || !b->source.count[i])
+		return add_line(b, &only);
+	for (size_t j = 0; j < b->source.count[i] && !err; j++)
+		err = add_line(b, &b->source.list[b->source.first[i] + j]);
+	return err;
+}
+
 static int build_locations(struct builder *b)
 {
-	size_t n = b->a->location_keys.n;
+	size_t n = b->a->location_keys.n, n_lines = n + b->source.n;
 	uint32_t main_object;
 
 	b->locations = array(n, sizeof(*b->locations));
-	b->functions = array(n, sizeof(*b->functions));
-	b->lines = array(n, sizeof(*b->lines));
+	b->functions = array(n_lines, sizeof(*b->functions));
+	b->lines = array(n_lines, sizeof(*b->lines));
 	b->mappings = array(b->a->processes->objects.n + 1, sizeof(*b->mappings));
 	b->mapping_of = array(b->a->processes->objects.n + 1, sizeof(*b->mapping_of));
 	if (!b->locations || !b->functions || !b->lines || !b->mappings || !b->mapping_of)
@@ -106,22 +137,19 @@ static int build_locations(struct builder *b)
 		mapping_for(b, &(struct location){.object = main_object});
 	for (size_t i = 0; i < n; i++) {
 		const struct location *l = &b->a->locations[i];
-		struct profile_function f = {.name = l->name, .system_name = l->system_name};
-		uint32_t id = intern(&b->function_keys, &f, sizeof(f));
+		size_t first = b->p->n_lines;
 
-		if (id == INTERN_NONE)
+		if (add_lines(b, i))
 			return -ENOMEM;
-		b->functions[id] = f;
-		b->lines[i] = (struct profile_line){.function = id};
 		b->locations[i] = (struct profile_location){
 			.mapping = kind_of(l) == PROFILE_MARK ? PROFILE_NONE : mapping_for(b, l),
-			.first_line = i,
-			.n_lines = 1,
+			.first_line = first,
+			.n_lines = b->p->n_lines - first,
 			.address = l->vaddr,
 			.kind = kind_of(l),
 		};
 	}
-	b->p->n_locations = b->p->n_lines = n;
+	b->p->n_locations = n;
 	b->p->n_functions = b->function_keys.n;
 	return 0;
 }
@@ -215,15 +243,18 @@ static int build_strings(struct builder *b)
 	return 0;
 }
 
-int profile_build(struct aggregate *a, enum stack_parts parts, struct profile *out)
+int profile_build(struct aggregate *a, enum stack_parts parts, bool inlines, struct profile *out)
 {
 	struct builder b = {.a = a, .parts = parts, .p = out};
-	int err;
+	int err = 0;
 
 	memset(out, 0, sizeof(*out));
 	intern_init(&b.function_keys, UINT32_MAX);
 	b.user_mark = aggregate_mark(a, MARK_USER);
-	err = build_locations(&b);
+	if (inlines)
+		err = source_lines_read(a, &b.source);
+	if (!err)
+		err = build_locations(&b);
 	if (!err)
 		err = build_stacks(&b);
 	if (!err)
@@ -237,6 +268,7 @@ int profile_build(struct aggregate *a, enum stack_parts parts, struct profile *o
 	out->stacks = b.stacks;
 	out->frames = b.frames;
 	free(b.mapping_of);
+	source_lines_fini(&b.source);
 	intern_fini(&b.function_keys);
 	if (err)
 		profile_free(out);

@@ -10,9 +10,10 @@ enum stack_parts { STACKS_ALL, STACKS_USER_ONLY, STACKS_KERNEL_ONLY };
 
 /*
  * Builds a profile of all that was added up. Its arrays point into `a`, which must outlive it and stay
- * unchanged. The caller fills in period, times, command and comments. Returns 0 or -ENOMEM.
+ * unchanged. With `inlines`, source lines and inlined functions are
+ * read here, which may take a while. The caller fills in period, times, command and comments. Returns 0 or -ENOMEM.
  */
-int profile_build(struct aggregate *a, enum stack_parts parts, struct profile *out);
+int profile_build(struct aggregate *a, enum stack_parts parts, bool inlines, struct profile *out);
 void profile_free(struct profile *p);
 
 #endif

@@ -285,7 +285,7 @@ static int finish(struct recorder *r, const struct record_options *o, struct out
 	char target[128];
 	int err;
 
-	err = profile_build(&r->aggregate, o->parts, &profile);
+	err = profile_build(&r->aggregate, o->parts, o->inlines, &profile);
 	if (err) {
 		message_error("cannot build the profile: %s", strerror(-err));
 		outputs_discard(outputs);

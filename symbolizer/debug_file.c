@@ -26,10 +26,13 @@
 
 #define DEBUG_DIR "/usr/lib/debug"
 
-/* Who the debug file must be. */
-struct debug_link {
-	const char *name; /* NULL: the object has no .gnu_debuglink */
+/* Who a debug file must be, and whose it is. */
+struct wanted {
+	const struct elf_object *o;
+	const char *build_id; /* "": none, go by the CRC */
 	uint32_t crc;
+	bool has_crc;
+	bool any_content; /* neither symbols nor units are needed */
 };
 
 static int open_below(const char *root, const char *path)
@@ -48,25 +51,24 @@ static int open_below(const char *root, const char *path)
 	return fd;
 }
 
-static bool is_debug_file_of(const struct elf_object *o, const struct elf_object *candidate,
-			     const struct debug_link *link)
+static bool is_wanted(const struct elf_object *candidate, const struct wanted *w)
 {
 	Elf64_Shdr sh;
 
-	if (!elf_section_by_type(candidate, SHT_SYMTAB, &sh))
+	if (!elf_section_by_type(candidate, SHT_SYMTAB, &sh) && !elf_has_dwarf(candidate) &&
+	    !w->any_content)
 		return false;
-	if (*o->build_id)
-		return strcmp(o->build_id, candidate->build_id) == 0;
-	return link && crc32_z(0, candidate->image, candidate->size) == link->crc;
+	if (*w->build_id)
+		return strcmp(w->build_id, candidate->build_id) == 0;
+	return w->has_crc && crc32_z(0, candidate->image, candidate->size) == w->crc;
 }
 
 /* Below the process's root, then below ours. */
-static bool try_path(const struct elf_object *o, const struct debug_link *link, const char *path,
-		     struct elf_object **out)
+static bool try_path(const struct wanted *w, const char *path, struct elf_object **out)
 {
-	const char *roots[] = {o->root, ""};
+	const char *roots[] = {w->o->root, ""};
 
-	for (int i = *o->root ? 0 : 1; i < 2; i++) {
+	for (int i = *w->o->root ? 0 : 1; i < 2; i++) {
 		struct elf_object *candidate;
 		int fd = open_below(roots[i], path), err;
 
@@ -76,7 +78,7 @@ static bool try_path(const struct elf_object *o, const struct debug_link *link, 
 		close(fd);
 		if (err)
 			continue;
-		if (is_debug_file_of(o, candidate, link)) {
+		if (is_wanted(candidate, w)) {
 			*out = candidate;
 			return true;
 		}
@@ -85,60 +87,101 @@ static bool try_path(const struct elf_object *o, const struct debug_link *link, 
 	return false;
 }
 
-static bool by_build_id(const struct elf_object *o, struct elf_object **out)
+static bool by_build_id(const struct wanted *w, struct elf_object **out)
 {
-	char path[sizeof(DEBUG_DIR) + sizeof(o->build_id) + 32];
+	char path[sizeof(DEBUG_DIR) + sizeof(w->o->build_id) + 32];
 
-	if (strlen(o->build_id) < 4)
+	if (strlen(w->build_id) < 4)
 		return false;
-	snprintf(path, sizeof(path), DEBUG_DIR "/.build-id/%.2s/%s.debug", o->build_id,
-		 o->build_id + 2);
-	return try_path(o, NULL, path, out);
+	snprintf(path, sizeof(path), DEBUG_DIR "/.build-id/%.2s/%s.debug", w->build_id,
+		 w->build_id + 2);
+	return try_path(w, path, out);
 }
 
-/* .gnu_debuglink: a file name, NUL, padding to 4 bytes, CRC. */
-static bool read_debug_link(const struct elf_object *o, struct debug_link *link)
+/*
+ * What .gnu_debuglink and .gnu_debugaltlink start with: a file name, NUL. NULL if they do not.
+ * *rest is what follows.
+ */
+static const char *link_name(const struct elf_object *o, const char *section,
+			     struct elf_bytes *rest)
 {
 	struct elf_bytes b;
 	Elf64_Shdr sh;
 	size_t n;
 
-	if (!elf_section_by_name(o, ".gnu_debuglink", &sh) || !elf_section_bytes(o, &sh, &b))
-		return false;
+	if (!elf_section_by_name(o, section, &sh) || !elf_section_bytes(o, &sh, &b))
+		return NULL;
 	n = strnlen((const char *)b.data, b.size);
-	if (n == 0 || n > NAME_MAX || memchr(b.data, '/', n) ||
-	    b.size < ((n + 4) & ~(size_t)3) + sizeof(link->crc))
-		return false;
-	link->name = (const char *)b.data;
-	memcpy(&link->crc, b.data + ((n + 4) & ~(size_t)3), sizeof(link->crc));
-	return true;
+	if (n == 0 || n == b.size || n >= PATH_MAX)
+		return NULL;
+	*rest = (struct elf_bytes){b.data + n + 1, b.size - n - 1};
+	return (const char *)b.data;
 }
 
-static bool by_debug_link(const struct elf_object *o, struct elf_object **out)
+/* The name is a file's, without a directory; the CRC follows at the next multiple of 4 bytes. */
+static const char *read_debug_link(const struct elf_object *o, uint32_t *crc)
 {
-	static const char *const places[][2] = {
-		{"", ""},
-		{"", "/.debug"},
-		{DEBUG_DIR, ""},
-	};
-	const char *slash = strrchr(o->path, '/');
-	struct debug_link link;
+	struct elf_bytes rest;
+	const char *name = link_name(o, ".gnu_debuglink", &rest);
+	size_t padding;
+
+	if (!name || strlen(name) > NAME_MAX || strchr(name, '/'))
+		return NULL;
+	padding = -(strlen(name) + 1) & 3;
+	if (rest.size < padding + sizeof(*crc))
+		return NULL;
+	memcpy(crc, rest.data + padding, sizeof(*crc));
+	return name;
+}
+
+static bool try_name(const struct wanted *w, const char *base, const char *directory,
+		     const char *name, struct elf_object **out)
+{
+	const char *slash = strrchr(w->o->path, '/');
 	char path[PATH_MAX];
+	int n;
 
-	if (!slash || o->path[0] != '/' || !read_debug_link(o, &link))
+	if (!slash || w->o->path[0] != '/')
 		return false;
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		int n = snprintf(path, sizeof(path), "%s%.*s%s/%.*s", places[i][0],
-				 (int)(slash - o->path), o->path, places[i][1], NAME_MAX,
-				 link.name);
+	n = snprintf(path, sizeof(path), "%s%.*s%s/%.*s", base, (int)(slash - w->o->path), w->o->path,
+		     directory, PATH_MAX, name);
+	return n > 0 && (size_t)n < sizeof(path) && try_path(w, path, out);
+}
 
-		if (n > 0 && (size_t)n < sizeof(path) && try_path(o, &link, path, out))
-			return true;
-	}
-	return false;
+static bool by_debug_link(struct wanted *w, struct elf_object **out)
+{
+	const char *name = read_debug_link(w->o, &w->crc);
+
+	if (!name)
+		return false;
+	w->has_crc = true;
+	return try_name(w, "", "", name, out) || try_name(w, "", "/.debug", name, out) ||
+	       try_name(w, DEBUG_DIR, "", name, out);
 }
 
 int debug_file_open(const struct elf_object *o, struct elf_object **out)
 {
-	return by_build_id(o, out) || by_debug_link(o, out) ? 0 : -ENOENT;
+	struct wanted w = {.o = o, .build_id = o->build_id};
+
+	return by_build_id(&w, out) || by_debug_link(&w, out) ? 0 : -ENOENT;
+}
+
+int debug_alt_open(const struct elf_object *o, struct elf_object **out)
+{
+	struct wanted w = {.o = o, .any_content = true};
+	char build_id[sizeof(o->build_id)];
+	struct elf_bytes id;
+	const char *name = link_name(o, ".gnu_debugaltlink", &id);
+
+	*out = NULL;
+	if (!name)
+		return 0;
+	if (!elf_build_id_text(id, build_id))
+		return -ENOENT;
+	w.build_id = build_id;
+	if (by_build_id(&w, out))
+		return 0;
+	if (name[0] == '/' ? try_path(&w, name, out) : try_name(&w, "", "", name, out))
+		return 0;
+	return -ENOENT;
 }

@@ -20,7 +20,6 @@
 #include <unistd.h>
 #include "elf_internal.h"
 
-#define BUILD_ID_MAX 64
 /* Sections and segments that are looked at: generous (-ffunction-sections objects have 100 000). */
 #define ELF_HEADERS_MAX (1u << 20)
 
@@ -139,7 +138,7 @@ static bool note_build_id(struct elf_bytes notes, struct elf_bytes *out)
 		if (name > left || nh.n_descsz > left - name)
 			return false;
 		if (nh.n_type == NT_GNU_BUILD_ID && nh.n_namesz == 4 && memcmp(p, "GNU", 4) == 0 &&
-		    nh.n_descsz > 0 && nh.n_descsz <= BUILD_ID_MAX) {
+		    nh.n_descsz > 0 && nh.n_descsz <= ELF_BUILD_ID_MAX) {
 			out->data = p + name;
 			out->size = nh.n_descsz;
 			return true;
@@ -150,6 +149,19 @@ static bool note_build_id(struct elf_bytes notes, struct elf_bytes *out)
 		left -= name + desc;
 	}
 	return false;
+}
+
+bool elf_build_id_text(struct elf_bytes id, char out[static 2 * ELF_BUILD_ID_MAX + 1])
+{
+	out[0] = '\0';
+	if (id.size == 0 || id.size > ELF_BUILD_ID_MAX)
+		return false;
+	for (size_t i = 0; i < id.size; i++) {
+		out[2 * i] = "0123456789abcdef"[id.data[i] >> 4];
+		out[2 * i + 1] = "0123456789abcdef"[id.data[i] & 15];
+	}
+	out[2 * id.size] = '\0';
+	return true;
 }
 
 /* In a note segment; or, in debug files and where segments are odd, in a note section. */
@@ -165,10 +177,7 @@ static void read_build_id(struct elf_object *o)
 	for (uint32_t i = 0; !id.size && elf_shdr(o, i, &sh); i++)
 		if (sh.sh_type == SHT_NOTE && elf_section_bytes(o, &sh, &notes))
 			note_build_id(notes, &id);
-	for (size_t i = 0; i < id.size; i++) {
-		o->build_id[2 * i] = "0123456789abcdef"[id.data[i] >> 4];
-		o->build_id[2 * i + 1] = "0123456789abcdef"[id.data[i] & 15];
-	}
+	elf_build_id_text(id, o->build_id);
 }
 
 static uint32_t smaller(uint64_t a, uint64_t b)
@@ -301,7 +310,11 @@ void elf_object_free(struct elf_object *o)
 {
 	if (!o)
 		return;
+	dwarf_lines_free(o->lines); /* it refers to the images */
 	symbol_table_free(o->symbols);
+	plt_free(o->plt);
+	elf_object_free(o->debug);
+	elf_object_free(o->alt);
 	if (o->image)
 		munmap((void *)o->image, o->mapped_bytes);
 	free(o->path);
@@ -388,8 +401,11 @@ bool elf_object_text(const struct elf_object *o, uint64_t *start, uint64_t *end)
 
 static const struct symbol_table *symbols_of(struct elf_object *o)
 {
-	if (!o->symbols_loaded)
-		o->symbols = symbol_table_new(o);
+	if (!o->symbols_loaded) {
+		elf_object_open_debug(o);
+		o->symbols = symbol_table_new(o, o->debug);
+		o->plt = plt_new(o, o->symbols);
+	}
 	o->symbols_loaded = true;
 	return o->symbols;
 }
@@ -398,7 +414,7 @@ bool elf_object_symbol(struct elf_object *o, uint64_t vaddr, struct elf_symbol *
 {
 	const struct symbol_table *t = symbols_of(o);
 
-	return t && symbol_table_find(t, vaddr, out);
+	return (t && symbol_table_find(t, vaddr, out)) || (o->plt && plt_find(o->plt, vaddr, out));
 }
 
 bool elf_object_has_symbol(struct elf_object *o, const char *name)

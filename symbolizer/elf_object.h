@@ -48,7 +48,8 @@ bool elf_object_segment_of(const struct elf_object *o, uint64_t vaddr, struct el
 bool elf_object_text(const struct elf_object *o, uint64_t *start, uint64_t *end);
 
 /*
- * Symbols: loaded on first use, from .symtab, else the separate debug file's .symtab, else .dynsym.
+ * Symbols: loaded on first use, from .symtab, else the separate debug file's .symtab, else
+ * .gnu_debugdata's and .dynsym; and the entries of procedure linkage tables, as "memcpy@plt".
  * The name is mangled as in the table and lives as long as the object.
  * Returns false where no symbol covers the address (a symbol of size 0 reaches to the next one, within
  * its section).

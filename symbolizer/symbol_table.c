@@ -2,7 +2,8 @@
 /*
  * The functions of an object, sorted by address: twelve bytes each, names stay in the mapped file.
  *
- *	.symtab, else the debug file's .symtab, else .dynsym
+ *	.symtab, else the debug file's .symtab, else .gnu_debugdata's .symtab and .dynsym together
+ *	(the former leaves out what is in the latter), else .dynsym
  *	   -> candidates (functions; labels in executable sections, as assembler has no functions)
  *	   -> sort by address, the best name of each address first
  *	   -> one entry an address; no labels inside functions; size 0 reaches to the next one
@@ -21,13 +22,23 @@
 struct entry {
 	uint32_t vaddr; /* less the table's base */
 	uint32_t size;
-	uint32_t name; /* offset in strings */
+	uint32_t name; /* offset in the strings of a part; the top bit tells which */
+};
+
+#define PARTS_MAX  2
+#define NAME_PART  (UINT32_C(1) << 31)
+#define PART_OF(e) ((e)->name / NAME_PART)
+
+struct part {
+	const struct elf_object *o; /* whose table, and whose sections */
+	struct elf_bytes symbols, strings;
 };
 
 struct symbol_table {
-	struct elf_object *debug; /* owner of the bytes, if that is not the object itself */
-	struct elf_bytes symbols, strings;
-	uint64_t base;
+	struct elf_object *mini; /* made of .gnu_debugdata; owner of the first part's bytes */
+	struct part parts[PARTS_MAX];
+	size_t n_parts;
+	uint64_t base, end; /* of the text */
 	size_t n_entries;
 	struct entry *entries;
 };
@@ -39,22 +50,18 @@ struct candidate {
 	bool label;
 };
 
-/* What the candidates are taken from. */
-struct source {
-	const struct elf_object *o; /* whose table, and whose sections */
-	struct elf_bytes symbols, strings;
-	uint64_t text, text_end;
-};
-
-static bool table_bytes(const struct elf_object *o, uint32_t type, struct source *s)
+/* Adds an object's symbol table of a type to the parts; false where it has none. */
+static bool add_part(struct symbol_table *t, const struct elf_object *o, uint32_t type)
 {
+	struct part *part = &t->parts[t->n_parts];
 	Elf64_Shdr sh, str;
 
 	if (!elf_section_by_type(o, type, &sh) || sh.sh_entsize != sizeof(Elf64_Sym) ||
-	    !elf_section_bytes(o, &sh, &s->symbols) || !elf_shdr(o, sh.sh_link, &str) ||
-	    !elf_section_bytes(o, &str, &s->strings))
+	    !elf_section_bytes(o, &sh, &part->symbols) || !elf_shdr(o, sh.sh_link, &str) ||
+	    !elf_section_bytes(o, &str, &part->strings))
 		return false;
-	s->o = o;
+	part->o = o;
+	t->n_parts++;
 	return true;
 }
 
@@ -76,7 +83,7 @@ static void symbol_at(struct elf_bytes symbols, size_t i, Elf64_Sym *out)
  */
 static const char *name_at(struct elf_bytes strings, uint32_t offset)
 {
-	return offset && offset < strings.size ? (const char *)strings.data + offset : NULL;
+	return offset && offset < strings.size && offset < NAME_PART ? (const char *)strings.data + offset : NULL;
 }
 
 static bool is_function(const Elf64_Sym *sym)
@@ -111,33 +118,39 @@ static bool is_label(const Elf64_Sym *sym, const Elf64_Shdr *sh, const char *nam
 	       name[0] != '$' && strncmp(name, ".L", 2) != 0;
 }
 
-static bool make_candidate(const struct source *s, const Elf64_Sym *sym, struct candidate *c)
+static const char *name_of(const struct symbol_table *t, const struct entry *e)
 {
-	const char *name = name_at(s->strings, sym->st_name);
+	return name_at(t->parts[PART_OF(e)].strings, e->name % NAME_PART);
+}
+
+static bool make_candidate(const struct symbol_table *t, const struct part *part,
+			   const Elf64_Sym *sym, struct candidate *c)
+{
+	const char *name = name_at(part->strings, sym->st_name);
 	Elf64_Shdr sh = {0};
 	uint64_t limit, size;
 
-	if (!name || !*name || sym->st_shndx == SHN_UNDEF || sym->st_value < s->text ||
-	    sym->st_value >= s->text_end)
+	if (!name || !*name || sym->st_shndx == SHN_UNDEF || sym->st_value < t->base ||
+	    sym->st_value >= t->end)
 		return false;
 	if (sym->st_shndx < SHN_LORESERVE)
-		elf_shdr(s->o, sym->st_shndx, &sh);
+		elf_shdr(part->o, sym->st_shndx, &sh);
 	c->label = !is_function(sym);
 	if (c->label && !is_label(sym, &sh, name))
 		return false;
 	/* In an unknown section a size of 0 reaches nowhere. */
 	limit = sh.sh_addr > UINT64_MAX - sh.sh_size ? 0 : sh.sh_addr + sh.sh_size;
-	if (limit > s->text_end)
-		limit = s->text_end;
+	if (limit > t->end)
+		limit = t->end;
 	if (sym->st_size == 0 && (sym->st_value < sh.sh_addr || sym->st_value >= limit))
 		return false;
-	size = s->text_end - sym->st_value;
+	size = t->end - sym->st_value;
 	if (sym->st_size < size)
 		size = sym->st_size;
-	c->e.vaddr = (uint32_t)(sym->st_value - s->text);
+	c->e.vaddr = (uint32_t)(sym->st_value - t->base);
 	c->e.size = size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
-	c->e.name = sym->st_name;
-	c->limit = limit > s->text ? (uint32_t)(limit - s->text) : 0;
+	c->e.name = sym->st_name + NAME_PART * (uint32_t)(part - t->parts);
+	c->limit = limit > t->base ? (uint32_t)(limit - t->base) : 0;
 	c->rank = rank_of(sym);
 	return true;
 }
@@ -148,46 +161,59 @@ static int three_way(uint64_t a, uint64_t b)
 }
 
 /* By address; then the best name first, in an order that does not depend on the table's. */
-static int compare(const void *pa, const void *pb, void *strings)
+static int compare(const void *pa, const void *pb, void *table)
 {
 	const struct candidate *a = pa, *b = pb;
-	const char *base = strings;
 	int d = three_way(a->e.vaddr, b->e.vaddr);
+	const char *name_a, *name_b;
 
 	if (!d)
 		d = three_way(a->rank, b->rank);
-	if (!d) /* `write` before `__write` */
-		d = three_way(strspn(base + a->e.name, "_"), strspn(base + b->e.name, "_"));
+	if (d)
+		return d;
+	name_a = name_of(table, &a->e);
+	name_b = name_of(table, &b->e);
+	d = three_way(strspn(name_a, "_"), strspn(name_b, "_")); /* `write` before `__write` */
 	if (!d)
-		d = strcmp(base + a->e.name, base + b->e.name);
+		d = strcmp(name_a, name_b);
 	return d ? d : three_way(b->e.size, a->e.size);
 }
 
-static size_t collect(const struct source *s, struct candidate **out)
+/* A part's candidates, in c if that is given. Returns their number, at most `room`. */
+static size_t collect_part(const struct symbol_table *t, const struct part *part,
+			   struct candidate *c, size_t room)
 {
-	size_t n_all = n_symbols(s->symbols), n = 0;
-	struct candidate *c = NULL;
+	size_t n = 0;
 	Elf64_Sym sym;
 
-	/* Counted first: a table of variables should not cost their room. */
-	for (size_t i = 0; i < n_all; i++) {
-		struct candidate ignored;
+	for (size_t i = 0; n < room && i < n_symbols(part->symbols); i++) {
+		struct candidate one;
 
-		symbol_at(s->symbols, i, &sym);
-		n += make_candidate(s, &sym, &ignored);
+		symbol_at(part->symbols, i, &sym);
+		if (!make_candidate(t, part, &sym, &one))
+			continue;
+		if (c)
+			c[n] = one;
+		n++;
 	}
-	if (n)
-		c = malloc(n * sizeof(*c));
+	return n;
+}
+
+static size_t collect(struct symbol_table *t, struct candidate **out)
+{
+	size_t n_all = 0, n = 0;
+	struct candidate *c;
+
+	/* Counted first: a table of variables should not cost their room. */
+	for (size_t i = 0; i < t->n_parts; i++)
+		n_all += collect_part(t, &t->parts[i], NULL, SIZE_MAX);
+	c = n_all ? malloc(n_all * sizeof(*c)) : NULL;
 	if (!c)
 		return 0;
 	*out = c;
-	n_all = n;
-	n = 0;
-	for (size_t i = 0; n < n_all && i < n_symbols(s->symbols); i++) {
-		symbol_at(s->symbols, i, &sym);
-		n += make_candidate(s, &sym, &c[n]);
-	}
-	qsort_r(c, n, sizeof(*c), compare, (void *)s->strings.data);
+	for (size_t i = 0; i < t->n_parts; i++)
+		n += collect_part(t, &t->parts[i], c + n, n_all - n);
+	qsort_r(c, n, sizeof(*c), compare, t);
 	return n;
 }
 
@@ -220,62 +246,58 @@ static size_t fill_entries(struct candidate *c, size_t n, struct entry *entries)
 	return n_entries;
 }
 
-static struct symbol_table *build(const struct source *s)
+/* Makes the entries from the parts. Returns whether there are any. */
+static bool build(struct symbol_table *t)
 {
-	struct symbol_table *t = calloc(1, sizeof(*t));
 	struct candidate *c = NULL;
-	size_t n = 0;
+	size_t n = collect(t, &c);
 
-	if (t)
-		n = collect(s, &c);
 	if (n)
 		t->entries = malloc(n * sizeof(*t->entries));
-	if (!n || !t->entries) {
-		free(c);
-		free(t);
-		return NULL;
-	}
-	t->symbols = s->symbols;
-	t->strings = s->strings;
-	t->base = s->text;
-	t->n_entries = fill_entries(c, n, t->entries);
+	if (t->entries)
+		t->n_entries = fill_entries(c, n, t->entries);
 	free(c);
+	if (!t->entries) {
+		t->n_parts = 0; /* on to the next table */
+		return false;
+	}
 	if (t->n_entries < n) {
 		struct entry *less = realloc(t->entries, t->n_entries * sizeof(*less));
 
 		t->entries = less ? less : t->entries;
 	}
-	return t;
+	return true;
 }
 
-struct symbol_table *symbol_table_new(const struct elf_object *o)
+static bool build_any(struct symbol_table *t, const struct elf_object *o,
+		      const struct elf_object *debug)
 {
-	struct elf_object *debug = NULL;
-	struct symbol_table *t = NULL;
-	struct source s = {0};
+	if (add_part(t, o, SHT_SYMTAB) && build(t))
+		return true;
+	if (debug && add_part(t, debug, SHT_SYMTAB) && build(t))
+		return true;
+	if (mini_debug_open(o, &t->mini) == 0)
+		add_part(t, t->mini, SHT_SYMTAB);
+	add_part(t, o, SHT_DYNSYM);
+	return build(t);
+}
 
-	if (!elf_object_text(o, &s.text, &s.text_end) || s.text_end - s.text > UINT32_MAX)
-		return NULL;
-	if (table_bytes(o, SHT_SYMTAB, &s))
-		t = build(&s);
-	if (!t && debug_file_open(o, &debug) == 0) {
-		if (table_bytes(debug, SHT_SYMTAB, &s))
-			t = build(&s);
-		if (t)
-			t->debug = debug;
-		else
-			elf_object_free(debug);
-	}
-	if (!t && table_bytes(o, SHT_DYNSYM, &s))
-		t = build(&s);
-	return t;
+struct symbol_table *symbol_table_new(const struct elf_object *o, const struct elf_object *debug)
+{
+	struct symbol_table *t = calloc(1, sizeof(*t));
+
+	if (t && elf_object_text(o, &t->base, &t->end) && t->end - t->base <= UINT32_MAX &&
+	    build_any(t, o, debug))
+		return t;
+	symbol_table_free(t);
+	return NULL;
 }
 
 void symbol_table_free(struct symbol_table *t)
 {
 	if (!t)
 		return;
-	elf_object_free(t->debug);
+	elf_object_free(t->mini);
 	free(t->entries);
 	free(t);
 }
@@ -302,22 +324,30 @@ bool symbol_table_find(const struct symbol_table *t, uint64_t vaddr, struct elf_
 			continue;
 		out->vaddr = t->base + e->vaddr;
 		out->size = e->size;
-		out->name = name_at(t->strings, e->name);
+		out->name = name_of(t, e);
 		return out->name != NULL;
+	}
+	return false;
+}
+
+static bool part_has(const struct part *part, const char *name)
+{
+	for (size_t i = 0; i < n_symbols(part->symbols); i++) {
+		const char *found;
+		Elf64_Sym sym;
+
+		symbol_at(part->symbols, i, &sym);
+		found = name_at(part->strings, sym.st_name);
+		if (is_function(&sym) && found && strcmp(found, name) == 0)
+			return true;
 	}
 	return false;
 }
 
 bool symbol_table_has(const struct symbol_table *t, const char *name)
 {
-	for (size_t i = 0; i < n_symbols(t->symbols); i++) {
-		const char *found;
-		Elf64_Sym sym;
-
-		symbol_at(t->symbols, i, &sym);
-		found = name_at(t->strings, sym.st_name);
-		if (is_function(&sym) && found && strcmp(found, name) == 0)
+	for (size_t i = 0; i < t->n_parts; i++)
+		if (part_has(&t->parts[i], name))
 			return true;
-	}
 	return false;
 }

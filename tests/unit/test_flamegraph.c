@@ -114,7 +114,7 @@ static void the_compact_form(void **state)
 	sample_add(s, sample_stack(s, path, 1), 0, 250000);
 	json = page_json(s, &page);
 	/* main; inlined (4: FRAME_INLINED); leaf. Flags 8: FRAME_CALLED. main, inlined, leaf share object 1. */
-	assert_non_null(strstr(json, "\"frames\":[0,1,2,8,3,1,4,4,5,1,2,8]"));
+	assert_non_null(strstr(json, "\"frames\":[0,1,2,0,8,3,1,4,0,4,5,1,2,0,8]"));
 	assert_non_null(strstr(json, "\"stacks\":[0,1,0,1,2,2,1]"));
 	assert_non_null(strstr(json, "\"labelsets\":[[6,7,8,\"0\"]]"));
 	assert_non_null(strstr(json, "\"samples\":[0,0,250000,1,0,1500000]"));
