@@ -17,6 +17,7 @@ struct plt;	     /* plt.c */
 struct dwarf_lines;  /* dwarf_units.c */
 
 #define ELF_BUILD_ID_MAX 64 /* bytes */
+struct go_pclntab;   /* go_pclntab.h */
 
 struct elf_object {
 	/*
@@ -31,13 +32,14 @@ struct elf_object {
 	uint64_t phoff, shoff;
 	uint32_t n_phdr, n_shdr, shstrndx;
 	bool is_file; /* the image is mapped, not copied */
-	bool symbols_loaded, debug_opened, lines_opened;
+	bool symbols_loaded, debug_opened, lines_opened, go_loaded;
 	bool has_lines;		      /* there is DWARF, and all that it refers to */
 	struct elf_object *debug;     /* the separate debug file; NULL: none */
 	struct elf_object *alt;	      /* what dwz moved out of the DWARF; NULL: none */
 	struct symbol_table *symbols; /* NULL: none */
 	struct plt *plt;	      /* NULL: none */
 	struct dwarf_lines *lines;    /* NULL: none */
+	struct go_pclntab *go;	      /* NULL: none */
 };
 
 /* A part of the image. */

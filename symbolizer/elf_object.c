@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "elf_internal.h"
+#include "go_pclntab.h"
 
 /* Sections and segments that are looked at: generous (-ffunction-sections objects have 100 000). */
 #define ELF_HEADERS_MAX (1u << 20)
@@ -315,6 +316,7 @@ void elf_object_free(struct elf_object *o)
 	plt_free(o->plt);
 	elf_object_free(o->debug);
 	elf_object_free(o->alt);
+	go_pclntab_free(o->go);
 	if (o->image)
 		munmap((void *)o->image, o->mapped_bytes);
 	free(o->path);
@@ -410,10 +412,33 @@ static const struct symbol_table *symbols_of(struct elf_object *o)
 	return o->symbols;
 }
 
+static struct go_pclntab *go_of(struct elf_object *o)
+{
+	if (!o->go_loaded)
+		go_pclntab_open(o, &o->go);
+	o->go_loaded = true;
+	return o->go;
+}
+
+size_t elf_object_go_lines(struct elf_object *o, uint64_t vaddr, struct go_line *out, size_t room)
+{
+	struct go_pclntab *g = go_of(o);
+
+	return g ? go_pclntab_lines(g, vaddr, out, room) : 0;
+}
+
 bool elf_object_symbol(struct elf_object *o, uint64_t vaddr, struct elf_symbol *out)
 {
-	const struct symbol_table *t = symbols_of(o);
+	struct go_pclntab *g = go_of(o);
+	const struct symbol_table *t;
+	struct go_function f;
 
+	/* Before the symbols: so a stripped program has the names that it has unstripped. */
+	if (g && go_pclntab_function(g, vaddr, &f)) {
+		*out = (struct elf_symbol){.vaddr = f.start, .size = f.end - f.start, .name = f.name};
+		return true;
+	}
+	t = symbols_of(o);
 	return (t && symbol_table_find(t, vaddr, out)) || (o->plt && plt_find(o->plt, vaddr, out));
 }
 
@@ -426,7 +451,7 @@ bool elf_object_has_symbol(struct elf_object *o, const char *name)
 
 bool elf_object_has_symbols(struct elf_object *o)
 {
-	return symbols_of(o) != NULL;
+	return symbols_of(o) != NULL || go_of(o) != NULL;
 }
 
 void elf_object_forget_pages(const struct elf_object *o)

@@ -19,6 +19,7 @@ typedef int row_source(const struct elf_object *o, const struct row_sink *so_far
 
 row_source eh_frame_rows;    /* eh_frame.c */
 row_source sigreturn_rows;   /* sigreturn.c */
+row_source go_rows;	     /* go_rows.c */
 row_source debug_frame_rows; /* debug_frame.c */
 
 /* frame_section.c: the records of .eh_frame or .debug_frame. */

@@ -11,7 +11,8 @@
 
 static row_source *const sources[] = {
 	eh_frame_rows,
-	sigreturn_rows, /* before .debug_frame, which takes musl's and Go's for a function */
+	sigreturn_rows, /* before those that take musl's and Go's for a function */
+	go_rows,	/* before .debug_frame, which says nothing of rbp in Go's functions */
 	debug_frame_rows,
 };
 
