@@ -95,7 +95,7 @@ static bool module_in_data(const struct elf_object *o, uint64_t header, uint64_t
 	for (uint32_t i = 0; elf_phdr(o, i, &ph); i++) {
 		uint64_t word, at = -ph.p_vaddr & 7;
 
-		if ((ph.p_flags & PF_X) || !segment_bytes(o, &ph, &b))
+		if (!(ph.p_flags & PF_W) || !segment_bytes(o, &ph, &b))
 			continue;
 		for (uint32_t n = 0; n < WORDS_MAX && go_u64(b, at, &word); n++, at += 8) {
 			if (word != header || !go_u64(b, at + 8, &word) || word != names ||
