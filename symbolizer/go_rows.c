@@ -216,7 +216,7 @@ static void put_run(struct maker *m, uint64_t from, uint64_t to, int32_t delta, 
 		if (at[i] > from && at[i] < to)
 			put(m, at[i], row_at(m, at[i], delta));
 	/* Before Go 1.21 rbp is restored before rsp: between the two it is the caller's. */
-	row = row_at(m, from, delta);
+	row = row_at(m, to - 1, delta);
 	if (row.kind == UNWIND_RBP && next < m->saved && m->how == SWITCHES) {
 		unsigned int length = add_before(m, to);
 
