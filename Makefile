@@ -103,8 +103,17 @@ $(B)/tests/%: tests/%.c $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_CFLAGS) $(SAN) -Itests -MMD -o $@ $< $(TEST_LIB_OBJ) $(LIBS) -lcmocka
 
-test: $(UNIT) $(B)/wireprof
-	@set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
+# The unwinder on the host, over recorded stacks. make recordings takes new ones (root, gdb's rights).
+REPLAY_SRC := tests/replay/recording.c tests/replay/host_unwind.c
+REPLAY_FLAGS := $(ALL_CFLAGS) $(SAN) -Itests/replay/shim -Itests/replay
+$(B)/tests/replay/%: tests/replay/%.c $(REPLAY_SRC) $(wildcard tests/replay/*.h bpf/*.h) $(TEST_LIB_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(REPLAY_SRC) $(TEST_LIB_OBJ) $(LIBS)
+recordings: $(B)/tests/replay/record $(B)/tests/replay/replay
+	@/usr/bin/python3 tests/replay/make_recordings.py
+
+test: $(UNIT) $(B)/tests/replay/replay $(B)/wireprof
+	@set -e; for t in $(UNIT) $(B)/tests/replay/replay; do echo "== $$t"; $$t; done
 
 # Against real servers, as root. LIVE=test_cli runs one file, TEST=test_io_threads one test.
 LIVE ?= test_*
@@ -155,6 +164,6 @@ clean:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample lint size clean
+.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample recordings lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:
