@@ -350,24 +350,32 @@ static void frame_text(const struct recording *r, const struct host_stack *stack
 		snprintf(out, size, "nowhere");
 }
 
+/* How often the frames from i on repeat the last `period` ones: recursion of one function, or of two. */
+static uint32_t repetitions(const struct host_stack *stack, uint32_t i, uint32_t period)
+{
+	uint32_t n = i;
+
+	if (i < period)
+		return 0;
+	while (n < stack->n && stack->frame[n] == stack->frame[n - period])
+		n++;
+	return (n - i) / period;
+}
+
 void recording_print_stack(const struct recording *r, const struct host_stack *stack, FILE *out)
 {
-	char text[2][RECORDING_NAME + 32] = {"", ""};
-	unsigned int times = 0;
+	char text[RECORDING_NAME + 32];
 
-	for (uint32_t i = 0; i <= stack->n; i++) {
-		if (i < stack->n)
-			frame_text(r, stack, i, text[0], sizeof(text[0]));
-		if (i < stack->n && times && !strcmp(text[0], text[1])) {
-			times++;
+	for (uint32_t i = 0; i < stack->n;) {
+		uint32_t period = repetitions(stack, i, 1) ? 1 : 2, times = repetitions(stack, i, period);
+
+		if (times) {
+			fprintf(out, "(the last %u, %u times more)\n", period, times);
+			i += times * period;
 			continue;
 		}
-		if (times > 1)
-			fprintf(out, "%s (%u times)\n", text[1], times);
-		else if (times)
-			fprintf(out, "%s\n", text[1]);
-		strcpy(text[1], text[0]);
-		times = 1;
+		frame_text(r, stack, i++, text, sizeof(text));
+		fprintf(out, "%s\n", text);
 	}
 	fprintf(out, "stop %s, %u frames, %u of them left by frame pointer\n", host_stop_name(stack->stop), stack->n,
 		stack->guessed);

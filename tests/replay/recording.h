@@ -73,7 +73,7 @@ struct recording_layout {
 int recording_unwind(const struct recording *r, const struct recording_layout *layout,
 		     bool (*read)(void *, uint64_t, void *, size_t), void *context, struct host_stack *out);
 
-/* The stack as text: "name+0xvaddr" a frame, leaf first, a run of equal ones as one line, then the stop. */
+/* The stack as text: "name+0xvaddr" a frame, leaf first, repetitions as one line, then the stop. */
 void recording_print_stack(const struct recording *r, const struct host_stack *stack, FILE *out);
 
 #endif
