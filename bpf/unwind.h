@@ -326,16 +326,16 @@ static long unwind_frame(u32 i, void *context)
 {
 	struct scratch *s = ((struct unwind_context *)context)->scratch;
 	struct unwind *u = &s->unwind;
-	u32 at = u->first + u->n;
+	u32 at = u->first + u->n, is_call = !u->interrupted;
 	u64 address = u->regs.pc;
 
 	if (at >= MAX_FRAMES)
 		return 1;
-	/* The reader of these steps back into the call, from all but the first. */
-	((u64 *)s->data)[at] = u->interrupted && i ? address + 1 : address;
+	/* The reader of these steps back into the call, from all but the first: so it must from an interrupted one. */
+	((u64 *)s->data)[at] = i && !is_call ? address + 1 : address;
 	u->n++;
 	/* A return address points behind its call, perhaps already at the next function. */
-	if (!u->interrupted)
+	if (is_call)
 		address--;
 	if (address < u->start || address >= u->end) {
 		u->stop = find_mapping(u, address);
@@ -345,6 +345,9 @@ static long unwind_frame(u32 i, void *context)
 		}
 	}
 	u->stop = unwind_step(u, address);
+	/* What a handler returns to was not called by anybody, it is entered at its start. */
+	if (is_call && u->all_regs)
+		((u64 *)s->data)[at] = address + 2;
 	return u->stop != STOP_NONE;
 }
 
