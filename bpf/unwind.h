@@ -147,8 +147,7 @@ static __always_inline bool read_word(struct unwind *u, u64 address, u64 *word)
 	u64 at = address - u->window_start;
 
 	if (at > sizeof(u->window) - sizeof(*word) || at & 7) {
-		if (address & 7 ||
-		    bpf_probe_read_user(u->window, sizeof(u->window), (void *)address)) {
+		if (bpf_probe_read_user(u->window, sizeof(u->window), (void *)address)) {
 			/* its end lies beyond the stack's, or there is no memory at all */
 			u->window_start = NO_WINDOW;
 			return !bpf_probe_read_user(word, sizeof(*word), (void *)address);
@@ -286,7 +285,7 @@ static __always_inline u32 apply_frame_pointer(struct unwind *u)
 			return insane;
 		return go_to_caller(u, pc, sp + offset + 8, fp, false);
 	}
-	if (fp & 7 || fp < sp || fp - sp > FRAME_BYTES_MAX)
+	if (fp & 7 || fp - sp > FRAME_BYTES_MAX) /* also where it is below sp */
 		return insane;
 	sp = fp + 16;
 	if (!read_word(u, sp - 16, &fp) || !read_word(u, sp - 8, &pc) || !pc)
