@@ -8,19 +8,19 @@
 static const struct host *current;
 static struct scratch host_scratch;
 
-struct chunk_map *chunk_map_new(uint32_t n)
+struct chunk_map *chunk_map_new(uint32_t n, size_t chunk_bytes)
 {
 	struct chunk_map *m = calloc(1, sizeof(*m) + n * sizeof(m->chunk[0]));
 
 	if (!m)
 		return NULL;
 	for (; m->n < n; m->n++) {
-		m->chunk[m->n] = malloc(CHUNK_BYTES);
+		m->chunk[m->n] = malloc(chunk_bytes);
 		if (!m->chunk[m->n]) {
 			chunk_map_free(m);
 			return NULL;
 		}
-		memset(m->chunk[m->n], 0xff, CHUNK_BYTES);
+		memset(m->chunk[m->n], 0xff, chunk_bytes);
 	}
 	return m;
 }
@@ -34,38 +34,14 @@ void chunk_map_free(struct chunk_map *m)
 	free(m);
 }
 
-struct chunk_map *chunk_map_of(const void *records, size_t n, size_t size, size_t per_chunk, size_t key_size,
-			       uint32_t more)
-{
-	uint32_t n_chunks = (n + per_chunk - 1) / per_chunk;
-	struct chunk_map *m;
-
-	if (n_chunks * key_size > CHUNK_BYTES)
-		return NULL;
-	m = chunk_map_new(1 + n_chunks + more);
-	if (!m)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		const char *record = (const char *)records + i * size;
-		size_t chunk = i / per_chunk, at = i % per_chunk;
-
-		memcpy((char *)m->chunk[1 + chunk] + at * size, record, size);
-		if (!at)
-			memcpy((char *)m->chunk[0] + chunk * key_size, record, key_size);
-	}
-	return m;
-}
-
 void *bpf_map_lookup_elem(const void *map, const void *key)
 {
-	uint32_t index = *(const uint32_t *)key;
-	const struct chunk_map *m = map;
+	const struct chunk_map *m = map == &process_maps ? current->mappings : map;
+	uint32_t index = map == &process_maps ? ((const struct mapping_key *)key)->chunk : *(const u32 *)key;
 
-	if (map == &process_maps)
-		return (void *)current->mappings;
 	if (map == &tables)
 		return index < current->n_tables ? (void *)current->tables[index] : NULL;
-	return index < m->n ? m->chunk[index] : NULL;
+	return m && index < m->n ? m->chunk[index] : NULL;
 }
 
 long bpf_probe_read_user(void *to, u32 size, const void *address)
@@ -97,7 +73,7 @@ void host_unwind(const struct host *host, uint64_t pc, const uint64_t reg[static
 	u->regs.pc = pc;
 	for (int i = 0; i < HOST_REGS; i++)
 		u->regs.reg[i] = reg[i];
-	unwind_user(&host_scratch, 1, 0);
+	unwind_user(&host_scratch, host->mappings && host->mappings->n > 1 ? 1 | MAPS_DIRECTORY : 1, 0);
 	*out = (struct host_stack){.n = u->n, .stop = u->stop, .guessed = u->guessed};
 	memcpy(out->frame, host_scratch.data, u->n * sizeof(out->frame[0]));
 	current = NULL;

@@ -494,14 +494,13 @@ static int write_recording(struct recorder *r)
 
 static int record(struct recorder *r)
 {
-	const struct recording_layout full = {.rows_per_chunk = ROWS_PER_CHUNK,
-					      .mappings_per_chunk = MAPPINGS_PER_CHUNK};
+	const struct recording_layout as_they_are = {.mappings_per_chunk = MAPPINGS_PER_CHUNK};
 	int err = take_registers(r);
 
 	if (!err)
 		err = add_mappings(r);
 	if (!err)
-		err = recording_unwind(&r->all, &full, read_noting, r, &r->stack);
+		err = recording_unwind(&r->all, &as_they_are, read_noting, r, &r->stack);
 	for (uint32_t i = 0; !err && i < r->stack.n; i++)
 		err = copy_frame(r, r->stack.frame[i] - (i > 0));
 	if (err)

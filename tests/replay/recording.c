@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "profiler/table_layout.h"
 #include "recording.h"
 
 #define MAX_TABLES_RECORDED 4096
@@ -272,37 +273,55 @@ static bool read_recorded(void *context, uint64_t address, void *out, size_t siz
 	return p;
 }
 
-static struct chunk_map *table_chunks(const struct recorded_table *t, size_t per_chunk)
+/* The rows again, each repeated at such distances that there are at least `min` in all. */
+static int more_rows(const struct recorded_table *t, size_t min, struct recorded_table *out)
 {
-	uint32_t rule_chunks = (t->n_rules + RULES_PER_CHUNK - 1) / RULES_PER_CHUNK;
-	struct chunk_map *m = chunk_map_of(t->rows, t->n_rows, sizeof(*t->rows), per_chunk, sizeof(t->rows->pc),
-					   rule_chunks);
-	uint32_t first;
+	uint32_t step = t->n_rows ? t->rows[t->n_rows - 1].pc / (min + 1) + 1 : 1;
 
-	if (!m)
-		return NULL;
-	first = m->n - rule_chunks;
-	((struct row_directory *)m->chunk[0])->first[0] = first;
-	for (size_t i = 0; i < t->n_rules; i++)
-		((struct rule_chunk *)m->chunk[first + i / RULES_PER_CHUNK])->rule[i % RULES_PER_CHUNK] =
-			t->rules[i];
+	*out = (struct recorded_table){0};
+	for (size_t i = 0; i < t->n_rows; i++) {
+		struct unwind_row row = t->rows[i];
+		bool last = i + 1 == t->n_rows;
+
+		do {
+			if (grow((void **)&out->rows, out->n_rows, sizeof(row)))
+				return -ENOMEM;
+			out->rows[out->n_rows++] = row;
+			row.pc += step;
+		} while (last ? out->n_rows < min : row.pc < t->rows[i + 1].pc);
+	}
+	return 0;
+}
+
+static struct chunk_map *table_chunks(const struct recorded_table *t, size_t min_rows)
+{
+	struct recorded_table rows;
+	struct table_layout layout;
+	struct chunk_map *m = NULL;
+
+	if (!more_rows(t, min_rows, &rows) &&
+	    !table_layout_init(&layout, rows.rows, rows.n_rows, t->rules, t->n_rules))
+		m = chunk_map_new(layout.n_chunks, TABLE_CHUNK_BYTES);
+	for (uint32_t i = 0; m && i < layout.n_chunks; i++)
+		table_layout_fill(&layout, i, m->chunk[i]);
+	free(rows.rows);
 	return m;
 }
 
 static struct chunk_map *mapping_chunks(const struct recording *r, size_t per_chunk)
 {
-	struct exec_mapping *list = calloc(r->n_mappings + 1, sizeof(*list));
-	struct chunk_map *m = NULL;
+	bool directory = r->n_mappings > per_chunk;
+	struct chunk_map *m = chunk_map_new(directory + (r->n_mappings + per_chunk - 1) / per_chunk, CHUNK_BYTES);
 
-	if (!list)
-		return NULL;
-	for (size_t i = 0; i < r->n_mappings; i++)
-		list[i] = (struct exec_mapping){.start = r->mappings[i].start,
-						.end = r->mappings[i].end,
-						.table = r->mappings[i].table,
-						.row_base = r->mappings[i].row_base};
-	m = chunk_map_of(list, r->n_mappings, sizeof(*list), per_chunk, sizeof(list->start), 0);
-	free(list);
+	for (size_t i = 0; m && i < r->n_mappings; i++) {
+		const struct recorded_mapping *x = &r->mappings[i];
+		struct mapping_chunk *chunk = m->chunk[directory + i / per_chunk];
+
+		chunk->mapping[i % per_chunk] = (struct exec_mapping){
+			.start = x->start, .end = x->end, .table = x->table, .row_base = x->row_base};
+		if (directory && !(i % per_chunk))
+			((struct mapping_directory *)m->chunk[0])->first[i / per_chunk] = x->start;
+	}
 	return m;
 }
 
@@ -321,7 +340,9 @@ int recording_unwind(const struct recording *r, const struct recording_layout *l
 	if (!tables)
 		return err;
 	for (size_t i = 0; i < r->n_tables; i++) {
-		tables[i] = table_chunks(&r->tables[i], layout->rows_per_chunk);
+		if (!r->tables[i].n_rows)
+			continue; /* of an object that the stack does not touch */
+		tables[i] = table_chunks(&r->tables[i], layout->min_rows);
 		if (!tables[i])
 			goto out;
 	}

@@ -64,11 +64,13 @@ int recording_set_rule(struct recording *r, uint32_t table, uint32_t index, cons
 const struct recorded_mapping *recording_mapping(const struct recording *r, uint64_t address);
 
 /*
- * Unwinds it, with `rows_per_chunk` rows and `mappings_per_chunk` mappings a chunk. `read` with its context is the
- * memory; NULL: the recording's own. Returns 0 or -ENOMEM.
+ * Unwinds it. The same records can be laid out in several ways: tables of few rows or of many (rows are repeated within
+ * their range, which says the same), mappings with a directory or without. `read` with its context is the memory; NULL:
+ * the recording's own. Returns 0 or -errno.
  */
 struct recording_layout {
-	size_t rows_per_chunk, mappings_per_chunk;
+	size_t min_rows;	   /* of each table */
+	size_t mappings_per_chunk; /* where there are more, there is a directory */
 };
 int recording_unwind(const struct recording *r, const struct recording_layout *layout,
 		     bool (*read)(void *, uint64_t, void *, size_t), void *context, struct host_stack *out);

@@ -20,11 +20,11 @@
 
 static bool update;
 
-/* Small chunks, so that few records need several; and full ones. The same stack must come out. */
+/* Tables of one, two and three levels, mappings with a directory and without: the same stack must come out. */
 static const struct recording_layout layouts[] = {
-	{.rows_per_chunk = ROWS_PER_CHUNK, .mappings_per_chunk = MAPPINGS_PER_CHUNK},
-	{.rows_per_chunk = 3, .mappings_per_chunk = 2},
-	{.rows_per_chunk = 1, .mappings_per_chunk = 1},
+	{.min_rows = 0, .mappings_per_chunk = MAPPINGS_PER_CHUNK},
+	{.min_rows = 2 * ROWS_PER_CHUNK, .mappings_per_chunk = 2},
+	{.min_rows = 2 * ROWS_PER_CHUNK * TABLE_FANOUT, .mappings_per_chunk = 1},
 };
 
 static int golden_path(const char *path, char *out, size_t size)
