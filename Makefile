@@ -7,7 +7,7 @@
 # make demo     installs what is missing, builds, records a loaded redis-server
 # make lint     clang-tidy, dependency directions
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
-# make bench    figures of the README
+# make bench    figures of the README; make bench-rows: how fast unwind rows are built
 # make bench-sample  what one sample costs
 # make size     longest functions and files, BPF instructions per program
 
@@ -141,6 +141,11 @@ $(B)/bench/sample_cost: $(B)/obj/bench/sample_cost.o $(filter-out %/main.o,$(OBJ
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 bench-sample: $(B)/bench/sample_cost
 	@$(B)/bench/sample_cost $(BENCH_OPTIONS)
+$(B)/bench/rows: $(B)/obj/bench/rows.o $(patsubst %.c,$(B)/obj/%.o,$(wildcard symbolizer/*.c))
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+bench-rows: $(B)/bench/rows
+	@$(B)/bench/rows $(BENCH_OPTIONS)
 
 fuzz-build: $(FUZZ)
 $(B)/fuzz/%: tests/fuzz/%.c $(TEST_LIB_SRC) | $(GEN)
@@ -164,6 +169,6 @@ clean:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample recordings lint size clean
+.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample bench-rows recordings lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

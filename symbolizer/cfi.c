@@ -15,7 +15,6 @@
  * instructions.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include "cfi_x86_64.h"
 
 enum cfi_opcode {
@@ -61,38 +60,32 @@ struct cfi_run {
 	struct cfi_state stack[CFI_STATE_DEPTH];
 };
 
-int row_sink_reserve(struct row_sink *s, size_t extra)
+/* A state that is not a row's: rare, and worth the work. */
+static __attribute__((noinline)) struct unwind_row uncommon_row(const struct cfi_run *r)
 {
-	size_t capacity = s->capacity ? s->capacity : 256;
-	struct unwind_row *rows;
+	struct unwind_row row = {.kind = UNWIND_UNSUPPORTED};
+	struct unwind_rule rule;
 
-	if (extra <= s->capacity - s->n)
-		return 0;
-	while (capacity - s->n < extra) {
-		if (capacity > SIZE_MAX / (4 * sizeof(*rows)))
-			return -ENOMEM;
-		capacity *= 2;
+	if (r->cie->unsupported)
+		return row;
+	if (r->state.rule[CFI_RA].how == CFI_UNDEFINED)
+		row.kind = UNWIND_END;
+	else if (cfi_extended_rule(&r->state, r->cie->signal, &rule)) {
+		if (rule.signal && cfi_arch_is_signal_frame(&rule))
+			row.kind = UNWIND_SIGNAL;
+		else if (rule_table_index(r->sink->rules, &rule, &row.cfa) == 0)
+			row.kind = UNWIND_EXTENDED;
 	}
-	rows = realloc(s->rows, capacity * sizeof(*rows));
-	if (!rows)
-		return -ENOMEM;
-	s->rows = rows;
-	s->capacity = capacity;
-	return 0;
+	return row;
 }
 
-static inline bool same_rule(struct unwind_row a, struct unwind_row b)
+static inline struct unwind_row row_of_state(const struct cfi_run *r)
 {
-	return a.cfa == b.cfa && a.rbp == b.rbp && a.kind == b.kind;
-}
+	struct unwind_row row;
 
-void row_sink_put(struct row_sink *s, uint64_t vaddr, struct unwind_row row)
-{
-	/* Functions that overlap: the first one keeps what it has. */
-	row.pc = (uint32_t)((vaddr > s->floor ? vaddr : s->floor) - s->base);
-	if (s->n && same_rule(s->rows[s->n - 1], row))
-		return;
-	s->rows[s->n++] = row;
+	if (!r->cie->unsupported && !r->cie->signal && cfi_arch_row(&r->state, &row))
+		return row;
+	return uncommon_row(r);
 }
 
 /* The state holds on [r->pc, to). */
@@ -105,7 +98,7 @@ static inline void run_advance(struct cfi_run *r, uint64_t to)
 	if (to <= r->pc)
 		return;
 	if (r->pc < r->end && to > r->sink->floor)
-		row_sink_put(r->sink, r->pc, cfi_arch_row(&r->state, r->cie->unsupported));
+		row_sink_put(r->sink, r->pc, row_of_state(r));
 	r->pc = to;
 }
 
@@ -198,6 +191,32 @@ static void run_cfa(struct cfi_run *r, uint8_t opcode)
 		r->state.cfa_offset = factored(r, (uint64_t)cursor_sleb(c));
 }
 
+/* DW_CFA_expression and DW_CFA_val_expression. */
+static void run_expression(struct cfi_run *r, uint64_t dwarf_register, bool is_value)
+{
+	uint64_t bytes = cursor_uleb(&r->c);
+	int slot = cfi_arch_slot(dwarf_register);
+	struct cursor expression = r->c;
+
+	cursor_skip(&r->c, bytes);
+	if (slot < 0 || r->c.bad)
+		return;
+	expression.end = r->c.p;
+	r->state.rule[slot] = cfi_expression_rule(expression, is_value);
+}
+
+static void run_in_register(struct cfi_run *r, uint64_t dwarf_register)
+{
+	uint64_t other = cursor_uleb(&r->c);
+	int slot = cfi_arch_slot(dwarf_register);
+
+	if (slot >= 0)
+		r->state.rule[slot] = (struct cfi_rule){
+			.how = other < CFI_ARCH_REGISTERS ? CFI_IN_REGISTER : CFI_COMPLEX,
+			.reg = (uint32_t)other,
+		};
+}
+
 /* What changes the rule of one register. */
 static void run_register(struct cfi_run *r, uint8_t opcode)
 {
@@ -230,13 +249,11 @@ static void run_register(struct cfi_run *r, uint8_t opcode)
 		set_rule(r, reg, CFI_SAME, 0);
 		break;
 	case CFA_REGISTER:
-		cursor_uleb(c);
-		set_rule(r, reg, CFI_COMPLEX, 0);
+		run_in_register(r, reg);
 		break;
 	case CFA_EXPRESSION:
 	case CFA_VAL_EXPRESSION:
-		cursor_skip(c, cursor_uleb(c));
-		set_rule(r, reg, CFI_COMPLEX, 0);
+		run_expression(r, reg, opcode == CFA_VAL_EXPRESSION);
 		break;
 	}
 }

@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "../bpf/unwind_row.h"
 #include "dwarf_cursor.h"
+#include "row_sink.h"
 
 /* DW_CFA_remember_state nests one or two deep in compiled code. */
 #define CFI_STATE_DEPTH 16
@@ -22,14 +22,17 @@ enum cfi_how {
 	CFI_UNSPECIFIED = 0, /* no instruction spoke of the register: what the ABI says */
 	CFI_SAME,
 	CFI_UNDEFINED,
-	CFI_AT_CFA,  /* saved at CFA + offset */
-	CFI_IS_CFA,  /* its value is CFA + offset */
-	CFI_COMPLEX, /* in another register, or computed by an expression */
+	CFI_AT_CFA,      /* saved at CFA + offset */
+	CFI_IS_CFA,      /* its value is CFA + offset */
+	CFI_AT_REGISTER, /* saved at reg + offset */
+	CFI_IN_REGISTER, /* its value is reg + offset */
+	CFI_COMPLEX,     /* an expression that is none of these */
 };
 
 struct cfi_rule {
 	int64_t offset;
 	enum cfi_how how;
+	uint32_t reg; /* DWARF number */
 };
 
 enum cfi_cfa_how { CFI_CFA_NONE = 0, CFI_CFA_REGISTER, CFI_CFA_EXPRESSION };
@@ -52,23 +55,11 @@ struct cfi_cie {
 	int64_t data_align;
 	uint8_t pointer_encoding;
 	bool augmented;   /* 'z': each FDE has augmentation data to skip */
-	bool unsupported; /* signal frame, or a return address column that is not the ABI's */
+	bool unsupported; /* a return address column that is not the ABI's */
+	bool signal;      /* 'S': its functions' callers were interrupted */
 	bool bad;         /* does not parse: neither do its FDEs */
 	struct cfi_state initial;
 };
-
-/* Rows under construction, in ascending order of pc. */
-struct row_sink {
-	struct unwind_row *rows;
-	size_t n, capacity;
-	uint64_t base;  /* vaddr of row.pc == 0 */
-	uint64_t floor; /* vaddr below which all is said: the end of the last function */
-};
-
-/* Makes room for `extra` more rows. Returns 0 or -ENOMEM. */
-int row_sink_reserve(struct row_sink *s, size_t extra);
-/* From vaddr on, `row` holds (its pc is filled in here). There must be room. */
-void row_sink_put(struct row_sink *s, uint64_t vaddr, struct unwind_row row);
 
 /* Executes a CIE's own instructions into cie->initial. Returns 0 or -EPROTO. */
 int cfi_run_cie(struct cfi_cie *cie, struct cursor instructions);
@@ -78,5 +69,12 @@ int cfi_run_cie(struct cfi_cie *cie, struct cursor instructions);
  */
 int cfi_run_fde(const struct cfi_cie *cie, struct cursor instructions, uint64_t pc, uint64_t end,
 		struct row_sink *sink);
+
+/*
+ * cfi_rule.c: what no row says. Fills *rule; false where a rule cannot say it either.
+ */
+bool cfi_extended_rule(const struct cfi_state *s, bool signal, struct unwind_rule *rule);
+/* The rule that DW_CFA_expression gives a register; DW_CFA_val_expression where is_value. */
+struct cfi_rule cfi_expression_rule(struct cursor expression, bool is_value);
 
 #endif

@@ -274,6 +274,43 @@ static void compare_rows(const struct want *want, size_t n, uint64_t bad_fdes)
 		EXPECT(1, {0, UNWIND_NONE, 0, 0});                                                 \
 	} while (0)
 
+/* One function, all of which one rule describes. */
+static void compare_rule(struct unwind_rule want)
+{
+	struct unwind_rows u;
+
+	put_headers(false);
+	assert_int_equal(try_rows(&u), 0);
+	assert_int_equal(u.n_rows, 2);
+	assert_int_equal(u.rows[0].kind, UNWIND_EXTENDED);
+	assert_int_equal(u.rows[0].cfa, 0);
+	assert_int_equal(u.rows[0].rbp, 0);
+	assert_int_equal(u.rows[1].kind, UNWIND_NONE);
+	assert_int_equal(u.n_rules, 1);
+	assert_memory_equal(&u.rules[0], &want, sizeof(want));
+	assert_int_equal(u.unsupported_bytes, 0);
+	unwind_rows_free(&u);
+}
+
+#define EXPECT_RULE(rules, ...)                                                                    \
+	do {                                                                                       \
+		begin_image();                                                                     \
+		usual_cie();                                                                       \
+		fde(0, 0x40, rules);                                                               \
+		compare_rule((struct unwind_rule){__VA_ARGS__});                                   \
+	} while (0)
+
+#define EXPECT_UNSUPPORTED(rules) EXPECT_FUNCTION(rules, {0, UNWIND_UNSUPPORTED, 0, 0})
+
+#define USUAL_RA     .ra = {.where = UNWIND_AT_CFA, .offset = -8}
+#define AT_CFA(n)    {.where = UNWIND_AT_CFA, .offset = n}
+#define IS_CFA(n)    {.where = UNWIND_IS_CFA, .offset = n}
+#define AT_REG(r, n) {.where = UNWIND_AT_REGISTER, .reg = r, .offset = n}
+#define IN_REG(r, n) {.where = UNWIND_IN_REGISTER, .reg = r, .offset = n}
+#define CFA(r, n)    .cfa_register = r, .cfa_offset = n
+#define CFA_AT(r, n, m)                                                                            \
+	.cfa_register = r, .cfa_offset = n, .cfa_dereference = 1, .cfa_add = m
+
 #define FIRST                                                                                      \
 	{                                                                                          \
 		0, UNWIND_RSP, 1, 0                                                                \
@@ -360,30 +397,111 @@ static void test_plt(void **state)
 			{0, UNWIND_UNSUPPORTED, 0, 0});
 }
 
+/* What no row says, a rule says. */
 static void test_edges_of_what_rows_say(void **state)
 {
 	(void)state;
 	EXPECT_FUNCTION(BYTES(0x0e, 0xf8, 0xff, 0x1f), {0, UNWIND_RSP, 65535, 0});
-	EXPECT_FUNCTION(BYTES(0x0e, 0x80, 0x80, 0x20), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x0e, 12), {0, UNWIND_UNSUPPORTED, 0, 0});
+	EXPECT_RULE(BYTES(0x0e, 0x80, 0x80, 0x20), CFA(7, 0x80000), USUAL_RA);
+	EXPECT_RULE(BYTES(0x0e, 12), CFA(7, 12), USUAL_RA);
 	EXPECT_FUNCTION(BYTES(0x0e, 0), {0, UNWIND_RSP, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x13, 1), {0, UNWIND_UNSUPPORTED, 0, 0});
+	EXPECT_RULE(BYTES(0x13, 1), CFA(7, -8), USUAL_RA);
 	EXPECT_FUNCTION(BYTES(0x86, 0xff, 1), {0, UNWIND_RSP, 1, 255});
-	EXPECT_FUNCTION(BYTES(0x86, 0x80, 2), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x86, 0), {0, UNWIND_UNSUPPORTED, 0, 0}); /* at the CFA itself */
-	EXPECT_FUNCTION(BYTES(0x11, 6, 0x7f), {0, UNWIND_UNSUPPORTED, 0, 0}); /* above it */
-	EXPECT_FUNCTION(BYTES(0x0d, 10), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x0c, 0x87, 0x80, 0x80, 0x80, 0x10, 8),
-			{0, UNWIND_UNSUPPORTED, 0, 0}); /* register 7 + 2^32 is not rsp */
-	EXPECT_FUNCTION(BYTES(0x09, 6, 3), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x07, 6), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x10, 6, 1, 0x50), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x14, 6, 2), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x87, 2), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x14, 7, 1), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x90, 2), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x08, 16), {0, UNWIND_UNSUPPORTED, 0, 0});
-	EXPECT_FUNCTION(BYTES(0x09, 16, 3), {0, UNWIND_UNSUPPORTED, 0, 0});
+	EXPECT_RULE(BYTES(0x86, 0x80, 2), CFA(7, 8), USUAL_RA, .fp = AT_CFA(-2048));
+	EXPECT_RULE(BYTES(0x86, 0), CFA(7, 8), USUAL_RA, .fp = AT_CFA(0));
+	EXPECT_RULE(BYTES(0x11, 6, 0x7f), CFA(7, 8), USUAL_RA, .fp = AT_CFA(8));
+	EXPECT_RULE(BYTES(0x0d, 10), CFA(10, 8), USUAL_RA);
+	EXPECT_RULE(BYTES(0x0c, 15, 0x90, 0x7f), CFA(15, 0x3f90), USUAL_RA);
+	EXPECT_RULE(BYTES(0x90, 2), CFA(7, 8), .ra = AT_CFA(-16));
+	EXPECT_UNSUPPORTED(BYTES(0x0c, 0x87, 0x80, 0x80, 0x80, 0x10, 8)); /* register 7 + 2^32 */
+	EXPECT_UNSUPPORTED(BYTES(0x0c, 16, 8)); /* the CFA in rip */
+	EXPECT_UNSUPPORTED(BYTES(0x0e, 0x80, 0x80, 0x80, 0x80, 8)); /* 2^31 */
+	EXPECT_UNSUPPORTED(BYTES(0x11, 6, 0x80, 0x80, 0x80, 0x80, 2)); /* -2^32 */
+	EXPECT_UNSUPPORTED(BYTES(0x07, 6));
+	EXPECT_UNSUPPORTED(BYTES(0x08, 16));
+	EXPECT_UNSUPPORTED(BYTES(0x08, 7));
+	EXPECT_UNSUPPORTED(BYTES(0x07, 7));
+}
+
+static void test_rules_of_registers(void **state)
+{
+	(void)state;
+	/* vfork keeps the return address in rdi */
+	EXPECT_RULE(BYTES(0x09, 16, 5), CFA(7, 8), .ra = IN_REG(5, 0));
+	EXPECT_RULE(BYTES(0x09, 6, 3), CFA(7, 8), USUAL_RA, .fp = IN_REG(3, 0));
+	EXPECT_UNSUPPORTED(BYTES(0x09, 6, 17)); /* xmm0 */
+	EXPECT_UNSUPPORTED(BYTES(0x09, 6, 0x83, 0x80, 0x80, 0x80, 0x10));
+	EXPECT_RULE(BYTES(0x14, 6, 2), CFA(7, 8), USUAL_RA, .fp = IS_CFA(-16));
+	EXPECT_RULE(BYTES(0x15, 6, 0x7e), CFA(7, 8), USUAL_RA, .fp = IS_CFA(16));
+	/* expressions: saved at rbp - 16; at CFA + 8 - 12; its value is r10 + 1; is CFA - 24 */
+	EXPECT_RULE(BYTES(0x10, 6, 2, 0x76, 0x70), CFA(7, 8), USUAL_RA, .fp = AT_REG(6, -16));
+	EXPECT_RULE(BYTES(0x10, 6, 5, 0x23, 8, 0x08, 12, 0x1c), CFA(7, 8), USUAL_RA,
+		    .fp = AT_CFA(-4));
+	EXPECT_FUNCTION(BYTES(0x10, 6, 5, 0x23, 8, 0x08, 24, 0x1c), {0, UNWIND_RSP, 1, 2});
+	EXPECT_RULE(BYTES(0x16, 6, 2, 0x7a, 1), CFA(7, 8), USUAL_RA, .fp = IN_REG(10, 1));
+	EXPECT_RULE(BYTES(0x16, 6, 3, 0x09, 0xe8, 0x22), CFA(7, 8), USUAL_RA, .fp = IS_CFA(-24));
+	/* a value that is loaded is a value saved there */
+	EXPECT_RULE(BYTES(0x16, 6, 3, 0x77, 16, 0x06), CFA(7, 8), USUAL_RA, .fp = AT_REG(7, 16));
+	EXPECT_FUNCTION(BYTES(0x16, 16, 3, 0x38, 0x1c, 0x06), FIRST);
+	EXPECT_UNSUPPORTED(BYTES(0x16, 6, 5, 0x77, 16, 0x06, 0x23, 1)); /* loaded, and one more */
+	EXPECT_UNSUPPORTED(BYTES(0x10, 6, 3, 0x77, 16, 0x06)); /* saved where a pointer says */
+	EXPECT_UNSUPPORTED(BYTES(0x10, 6, 1, 0x50)); /* DW_OP_reg0: no value on the stack */
+	EXPECT_RULE(BYTES(0x10, 16, 2, 0x30, 0x22), CFA(7, 8), .ra = AT_CFA(0));
+}
+
+static void test_rules_of_the_cfa(void **state)
+{
+	(void)state;
+	/* a realigned stack, as gcc describes it: CFA = *(rbp - 8), rbp saved where it points */
+	EXPECT_RULE(BYTES(0x10, 6, 2, 0x76, 0, 0x0f, 3, 0x76, 0x78, 0x06), CFA_AT(6, -8, 0),
+		    USUAL_RA, .fp = AT_REG(6, 0));
+	/* OpenSSL: *(rsp + 40) + 8, rbp at CFA - 16 */
+	EXPECT_RULE(BYTES(0x86, 2, 0x0f, 5, 0x77, 40, 0x06, 0x23, 8), CFA_AT(7, 40, 8), USUAL_RA,
+		    .fp = AT_CFA(-16));
+	/* the same in other words */
+	EXPECT_RULE(BYTES(0x0f, 8, 0x92, 7, 32, 0x38, 0x22, 0x06, 0x38, 0x22), CFA_AT(7, 40, 8),
+		    USUAL_RA);
+	EXPECT_RULE(BYTES(0x0f, 8, 0x38, 0x77, 40, 0x06, 0x96, 0x22, 0x40, 0x1c),
+		    CFA_AT(7, 40, 8 - 16), USUAL_RA);
+	EXPECT_RULE(BYTES(0x0f, 9, 0x77, 0, 0x0c, 40, 0, 0, 0, 0x22, 0x06), CFA_AT(7, 40, 0),
+		    USUAL_RA);
+	/* no memory: register + offset, in an expression */
+	EXPECT_RULE(BYTES(0x0f, 3, 0x7a, 0x88, 1), CFA(10, 136), USUAL_RA);
+	EXPECT_RULE(BYTES(0x0f, 5, 0x7a, 0, 0x11, 0x78, 0x22), CFA(10, -8), USUAL_RA);
+	/* what is computed from two registers, or loaded twice, or not at all */
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 10, 0x77, 8, 0x79, 0, 0x38, 0x1e, 0x22, 0x06, 0x23, 8));
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 5, 0x77, 8, 0x76, 8, 0x22));
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 5, 0x77, 8, 0x76, 8, 0x1c));
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 4, 0x77, 8, 0x06, 0x06));
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 2, 0x38, 0x06));
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 1, 0x38));
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 0));
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 2, 0x80, 0));       /* rip */
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 1, 0x22));          /* nothing to add */
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 3, 0x77, 0, 0x22)); /* half of it */
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 2, 0x77, 0x80));    /* ends in a number */
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 9, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30, 0x30));
+}
+
+/* The caller's rsp is not the CFA: then it is the rule's, and the rest is told without the CFA. */
+static void test_rules_of_the_stack_pointer(void **state)
+{
+	(void)state;
+	EXPECT_RULE(BYTES(0x14, 7, 1), CFA(7, 0), .ra = AT_REG(7, 0));
+	EXPECT_RULE(BYTES(0x87, 2, 0x86, 3), CFA_AT(7, -8, 0), .ra = AT_REG(7, 0),
+		    .fp = AT_REG(7, -16));
+	/* glibc's __longjmp: rsp in r8, rbp in r9, the return address in rdx */
+	EXPECT_RULE(BYTES(0x0c, 5, 0, 0x09, 7, 8, 0x09, 6, 9, 0x09, 16, 1), CFA(8, 0),
+		    .ra = IN_REG(1, 0), .fp = IN_REG(9, 0));
+	EXPECT_RULE(BYTES(0x10, 7, 2, 0x73, 24), CFA_AT(3, 24, 0), .ra = AT_REG(7, 0));
+	EXPECT_RULE(BYTES(0x14, 6, 2, 0x10, 7, 2, 0x73, 24), CFA_AT(3, 24, 0), .ra = AT_REG(7, 0),
+		    .fp = IN_REG(7, -8));
+	/* the same place by two names */
+	EXPECT_RULE(BYTES(0x0f, 3, 0x76, 0x78, 0x06, 0x10, 7, 2, 0x76, 0x78), CFA_AT(6, -8, 0),
+		    USUAL_RA);
+	/* relative to a CFA that is in memory, and is not rsp */
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 3, 0x76, 0x78, 0x06, 0x10, 7, 2, 0x73, 24));
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 3, 0x76, 0x78, 0x06, 0x87, 2));
 }
 
 static void test_unsupported_bytes_are_counted(void **state)
@@ -393,7 +511,7 @@ static void test_unsupported_bytes_are_counted(void **state)
 	(void)state;
 	begin_image();
 	usual_cie();
-	fde(0, 0x40, BYTES(0x44, 0x0d, 10, 0x48, 0x0c, 7, 8)); /* 8 bytes with the CFA in r10 */
+	fde(0, 0x40, BYTES(0x44, 0x0d, 16, 0x48, 0x0c, 7, 8)); /* 8 bytes with the CFA in rip */
 	put_headers(false);
 	assert_int_equal(try_rows(&u), 0);
 	assert_int_equal(u.unsupported_bytes, 8);
@@ -505,15 +623,83 @@ static void test_augmentations(void **state)
 	put_headers(false);
 	compare_rows(usual, 2, 0);
 	begin_image();
-	cie_with("zRS", BYTES(0x1b), 0x1b, 16, USUAL_RULES); /* signal frame */
-	fde(0, 0x40, NOTHING);
-	put_headers(false);
-	compare_rows(unsupported, 2, 0);
-	begin_image();
 	cie_with("zR", BYTES(0x1b), 0x1b, 15, USUAL_RULES); /* return address in r15 */
 	fde(0, 0x40, NOTHING);
 	put_headers(false);
 	compare_rows(unsupported, 2, 0);
+}
+
+static void test_signal_frames(void **state)
+{
+	/* glibc's __restore_rt: CFA = *(rsp + 160), registers in the ucontext at rsp */
+	static const uint8_t restore_rt[] = {
+		0x0f, 4, 0x77, 0xa0, 1, 0x06,    /* CFA */
+		0x10, 6, 3, 0x77, 0xf8, 0,       /* rbp */
+		0x10, 7, 3, 0x77, 0xa0, 1,       /* rsp */
+		0x10, 16, 3, 0x77, 0xa8, 1,      /* rip */
+		0x10, 3, 3, 0x77, 0x80, 1,       /* rbx: nothing to us */
+	};
+	const struct want signal[] = {{0, UNWIND_SIGNAL, 0, 0}, {0x40, UNWIND_NONE, 0, 0}};
+	const struct want end[] = {{0, UNWIND_END, 0, 0}, {0x40, UNWIND_NONE, 0, 0}};
+	uint8_t other[sizeof(restore_rt)];
+
+	(void)state;
+	begin_image();
+	cie_with("zRS", BYTES(0x1b), 0x1b, 16, USUAL_RULES);
+	fde(0, 0x40, (struct bytes){restore_rt, sizeof(restore_rt)});
+	put_headers(false);
+	compare_rows(signal, 2, 0);
+	/* not a signal's by its CIE: an ordinary rule */
+	EXPECT_RULE(((struct bytes){restore_rt, sizeof(restore_rt)}), CFA_AT(7, 160, 0),
+		    .ra = AT_REG(7, 168), .fp = AT_REG(7, 120));
+	/* a signal's, but another layout */
+	memcpy(other, restore_rt, sizeof(other));
+	other[10] = 0xf0;
+	begin_image();
+	cie_with("zRS", BYTES(0x1b), 0x1b, 16, USUAL_RULES);
+	fde(0, 0x40, (struct bytes){other, sizeof(other)});
+	compare_rule((struct unwind_rule){CFA_AT(7, 160, 0), .signal = 1, .ra = AT_REG(7, 168),
+					  .fp = AT_REG(7, 112)});
+	/* or none, as in code that only runs where a signal would */
+	begin_image();
+	cie_with("zRS", BYTES(0x1b), 0x1b, 16, USUAL_RULES);
+	fde(0, 0x40, NOTHING);
+	compare_rule((struct unwind_rule){CFA(7, 8), .signal = 1, USUAL_RA});
+	begin_image();
+	cie_with("zRS", BYTES(0x1b), 0x1b, 16, USUAL_RULES);
+	fde(0, 0x40, BYTES(0x07, 16));
+	put_headers(false);
+	compare_rows(end, 2, 0);
+}
+
+/* A rule is stored once; when no more fit, what is left is not supported. */
+static void test_many_rules(void **state)
+{
+	struct unwind_rows u;
+	size_t extended = 0;
+
+	(void)state;
+	begin_image();
+	usual_cie();
+	fde(0, 0x4000, NOTHING);
+	for (int i = 0; i < 2000; i++) { /* CFA = rsp + 2i + 1, each twice */
+		put_u8(0x41);
+		put_u8(0x0e);
+		put_u8((uint8_t)((2 * (i % 1000) + 1) | 0x80));
+		put_u8((uint8_t)((2 * (i % 1000) + 1) >> 7));
+	}
+	end_record();
+	put_headers(false);
+	assert_int_equal(try_rows(&u), 0);
+	assert_int_equal(u.n_rules, 1000);
+	for (size_t i = 0; i < u.n_rows; i++) {
+		if (u.rows[i].kind != UNWIND_EXTENDED)
+			continue;
+		assert_int_equal(u.rules[u.rows[i].cfa].cfa_offset, 2 * (extended % 1000) + 1);
+		extended++;
+	}
+	assert_int_equal(extended, 2000);
+	unwind_rows_free(&u);
 }
 
 static void test_bad_cies(void **state)
@@ -758,6 +944,11 @@ int main(void)
 		cmocka_unit_test(test_signed_and_extended_forms),
 		cmocka_unit_test(test_plt),
 		cmocka_unit_test(test_edges_of_what_rows_say),
+		cmocka_unit_test(test_rules_of_registers),
+		cmocka_unit_test(test_rules_of_the_cfa),
+		cmocka_unit_test(test_rules_of_the_stack_pointer),
+		cmocka_unit_test(test_signal_frames),
+		cmocka_unit_test(test_many_rules),
 		cmocka_unit_test(test_unsupported_bytes_are_counted),
 		cmocka_unit_test(test_bad_instructions_drop_the_function),
 		cmocka_unit_test(test_bad_function_spares_its_neighbours),
