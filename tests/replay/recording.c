@@ -142,7 +142,7 @@ static int read_row(struct recording *r, char *at)
 {
 	uint64_t v[5];
 
-	if (numbers(&at, 16, v, 5) || v[0] >= MAX_TABLES_RECORDED || v[3] > 255 * 8 || v[4] > 255)
+	if (numbers(&at, 16, v, 5) || v[0] >= MAX_TABLES_RECORDED || v[3] > UINT16_MAX || v[4] > 255)
 		return -EPROTO;
 	return recording_add_row(
 		r, v[0], &(struct unwind_row){.pc = v[1], .kind = v[2], .cfa = v[3], .rbp = v[4]});
