@@ -92,7 +92,7 @@ class Entry(unittest.TestCase):
 class AgainstGdb(CompiledTest):
     def profile(self, pid, seconds=1):
         profile, _ = record(pid, seconds, hz=499)
-        self.assertGreater(sum(s.count for s in profile.samples), 20 * seconds)
+        self.assertGreater(sum(s.count for s in profile.samples), 10)
         return profile
 
     def assert_same(self, process, leaf, threads=1):
@@ -218,7 +218,7 @@ class Jit(CompiledTest):
 
     def profile(self, what):
         profile, _ = record(self.start(self.compile("jit.c"), what).pid, 1, hz=999)
-        self.assertGreater(sum(s.count for s in profile.samples), 100)
+        self.assertGreater(sum(s.count for s in profile.samples), 20)
         return [user_part(s)[:2] + (s.frames[-1],) for s in profile.samples]
 
     def test_called_back(self):
