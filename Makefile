@@ -81,8 +81,8 @@ $(B)/gen/page.h: out/page.html
 BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev liblzma-dev libprotobuf-c-dev \
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
-CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go musl-tools chromium chromium-driver python3-selenium procps \
-	util-linux libcap2-bin
+CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go musl-tools binutils chromium chromium-driver \
+	python3-selenium procps util-linux libcap2-bin
 install = @tests/install-packages $(1)
 
 demo-packages:
@@ -103,8 +103,17 @@ $(B)/tests/%: tests/%.c $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ALL_CFLAGS) $(SAN) -Itests -MMD -o $@ $< $(TEST_LIB_OBJ) $(LIBS) -lcmocka
 
-test: $(UNIT) $(B)/wireprof
-	@set -e; for t in $(UNIT); do echo "== $$t"; $$t; done
+# The unwinder on the host, over recorded stacks. make recordings takes new ones (root, gdb's rights).
+REPLAY_SRC := tests/replay/recording.c tests/replay/host_unwind.c
+REPLAY_FLAGS := $(ALL_CFLAGS) $(SAN) -Itests/replay/shim -Itests/replay
+$(B)/tests/replay/%: tests/replay/%.c $(REPLAY_SRC) $(wildcard tests/replay/*.h bpf/*.h) $(TEST_LIB_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(REPLAY_SRC) $(TEST_LIB_OBJ) $(LIBS)
+recordings: $(B)/tests/replay/record $(B)/tests/replay/replay
+	@/usr/bin/python3 tests/replay/make_recordings.py
+
+test: $(UNIT) $(B)/tests/replay/replay $(B)/wireprof
+	@set -e; for t in $(UNIT) $(B)/tests/replay/replay; do echo "== $$t"; $$t; done
 
 # Against real servers, as root. LIVE=test_cli runs one file, TEST=test_io_threads one test.
 LIVE ?= test_*
@@ -160,6 +169,6 @@ clean:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample bench-rows \
-	bench-memory lint size clean
+	bench-memory recordings lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

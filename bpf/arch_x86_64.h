@@ -11,7 +11,7 @@
 /* The kernel's own struct pt_regs (the one of <asm/ptrace.h> has other names and no relocations). */
 struct pt_regs___kernel {
 	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp;
-} __attribute__((preserve_access_index));
+} RELOCATED;
 
 /* What the unwinder carries from frame to frame; registers have their DWARF numbers (System V ABI, figure 3.36). */
 #define ARCH_REGS 16

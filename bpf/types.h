@@ -16,7 +16,12 @@ typedef __u64 u64;
 typedef __s32 s32;
 typedef __s64 s64;
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+#ifdef __bpf__
+#define RELOCATED __attribute__((preserve_access_index))
+#pragma clang attribute push(RELOCATED, apply_to = record)
+#else
+#define RELOCATED /* compiled for the host: tests/replay */
+#endif
 
 struct inode {
 	u16 i_mode;
@@ -81,7 +86,9 @@ struct socket {
 	struct sock *sk;
 };
 
+#ifdef __bpf__
 #pragma clang attribute pop
+#endif
 
 #define S_IFMT	     0170000
 #define S_IFSOCK     0140000

@@ -147,8 +147,7 @@ static __always_inline bool read_word(struct unwind *u, u64 address, u64 *word)
 	u64 at = address - u->window_start;
 
 	if (at > sizeof(u->window) - sizeof(*word) || at & 7) {
-		if (address & 7 ||
-		    bpf_probe_read_user(u->window, sizeof(u->window), (void *)address)) {
+		if (bpf_probe_read_user(u->window, sizeof(u->window), (void *)address)) {
 			/* its end lies beyond the stack's, or there is no memory at all */
 			u->window_start = NO_WINDOW;
 			return !bpf_probe_read_user(word, sizeof(*word), (void *)address);
@@ -286,7 +285,7 @@ static __always_inline u32 apply_frame_pointer(struct unwind *u)
 			return insane;
 		return go_to_caller(u, pc, sp + offset + 8, fp, false);
 	}
-	if (fp & 7 || fp < sp || fp - sp > FRAME_BYTES_MAX)
+	if (fp & 7 || fp - sp > FRAME_BYTES_MAX) /* also where it is below sp */
 		return insane;
 	sp = fp + 16;
 	if (!read_word(u, sp - 16, &fp) || !read_word(u, sp - 8, &pc) || !pc)
@@ -326,16 +325,16 @@ static long unwind_frame(u32 i, void *context)
 {
 	struct scratch *s = ((struct unwind_context *)context)->scratch;
 	struct unwind *u = &s->unwind;
-	u32 at = u->first + u->n;
+	u32 at = u->first + u->n, is_call = !u->interrupted;
 	u64 address = u->regs.pc;
 
 	if (at >= MAX_FRAMES)
 		return 1;
-	/* The reader of these steps back into the call, from all but the first. */
-	((u64 *)s->data)[at] = u->interrupted && i ? address + 1 : address;
+	/* The reader of these steps back into the call, from all but the first: so it must from an interrupted one. */
+	((u64 *)s->data)[at] = i && !is_call ? address + 1 : address;
 	u->n++;
 	/* A return address points behind its call, perhaps already at the next function. */
-	if (!u->interrupted)
+	if (is_call)
 		address--;
 	if (address < u->start || address >= u->end) {
 		u->stop = find_mapping(u, address);
@@ -345,6 +344,9 @@ static long unwind_frame(u32 i, void *context)
 		}
 	}
 	u->stop = unwind_step(u, address);
+	/* What a handler returns to was not called by anybody, it is entered at its start. */
+	if (is_call && u->all_regs)
+		((u64 *)s->data)[at] = address + 2;
 	return u->stop != STOP_NONE;
 }
 

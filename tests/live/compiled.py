@@ -74,10 +74,10 @@ class CompiledTest(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    def compile(self, source, *flags, name=None):
+    def compile(self, source, *flags, name=None, compiler=None):
         """Compiles programs/SOURCE; returns the program's path."""
         out = self.path(name or os.path.splitext(source)[0])
-        compiler = "g++" if source.endswith(".cc") else "cc"
+        compiler = compiler or ("g++" if source.endswith(".cc") else "cc")
         subprocess.run([compiler, "-O2", "-o", out, os.path.join(PROGRAMS, source), *flags], check=True)
         return out
 

@@ -47,11 +47,14 @@ def _message(data):
     return fields
 
 
-Sample = collections.namedtuple("Sample", "frames addresses mappings count nanoseconds labels")
+Sample = collections.namedtuple("Sample", "frames addresses mappings count nanoseconds labels locations")
 
 
 class Profile:
-    """samples: frames (names), addresses, mappings (files), each leaf first; values; labels {key: str or int}."""
+    """
+    samples: frames (names), addresses, mappings (files), each leaf first; values; labels {key: str or int};
+    locations: (names, address, mapping), one an address, where frames has one for each inlined function too.
+    """
 
     def __init__(self, path):
         with gzip.open(path) as f:
@@ -90,10 +93,10 @@ class Profile:
         frames, addresses, mappings = [], [], []
         for i in ids:
             names, address, mapping = locations[i]
-            frames += names
-            addresses.append(address)
-            mappings.append(mapping)
-        return Sample(frames, addresses, mappings, count, nanoseconds, labels)
+            frames += names  # several where functions were inlined; they share the address
+            addresses += [address] * len(names)
+            mappings += [mapping] * len(names)
+        return Sample(frames, addresses, mappings, count, nanoseconds, labels, [locations[i] for i in ids])
 
     def total(self, **wanted):
         """Nanoseconds of the samples that carry these label values (None: that lack the label)."""

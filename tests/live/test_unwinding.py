@@ -3,14 +3,18 @@
 import collections
 import os
 import re
+import signal
 import struct
 import subprocess
 import unittest
 
-from compiled import ENTRIES, CompiledTest, entry_share, user_part
+from compiled import ENTRIES, KERNEL, CompiledTest, entry_share, read_line, user_part
 from harness import Load, pin, record, wait_for
 from redis_load import COMMANDS, client_of, fill
 from redis_server import RedisServer, encode
+
+
+MAX_USER_FRAMES = 1024  # bpf/events.h
 
 
 def gdb_pcs(pid):
@@ -28,11 +32,14 @@ def gdb_pcs(pid):
     return [[pc for pc, _ in frames] for frames in threads.values()]
 
 
+SIGRETURN = bytes.fromhex("48c7c00f0000000f05")  # what a signal handler returns to: mov $15,%rax; syscall
+
+
 class AddressSpace:
     """Addresses of a process as (file, ELF virtual address): the address less where the file was loaded."""
 
     def __init__(self, pid):
-        self.mappings, self.base = [], {}
+        self.pid, self.mappings, self.base = pid, [], {}
         with open("/proc/%d/maps" % pid) as f:
             for line in f:
                 fields = line.split(None, 5)
@@ -50,14 +57,19 @@ class AddressSpace:
         with open(path, "rb") as f:
             return struct.unpack_from("<H", f.read(18), 16)[0] == 2  # ET_EXEC
 
+    def is_signal_frame(self, pc):
+        with open("/proc/%d/mem" % self.pid, "rb") as f:
+            f.seek(pc)
+            return f.read(len(SIGRETURN)) == SIGRETURN
+
     def callers(self, pcs):
-        """Call sites of all frames but the leaf, as wireprof gives them."""
-        return [self.resolve(pc - 1) for pc in pcs[1:]]
+        """Call sites of all frames but the leaf, as wireprof gives them; a signal's frames have not called."""
+        signal = [self.is_signal_frame(pc) for pc in pcs]
+        return [self.resolve(pc if signal[i] or signal[i - 1] else pc - 1) for i, pc in enumerate(pcs) if i]
 
 
 def stack_of(sample):
-    frames, addresses, mappings = user_part(sample)
-    return frames, list(zip(mappings, addresses))
+    return user_part(sample)[0], [(file, address) for _, address, file in sample.locations if file not in ("", KERNEL)]
 
 
 class Entry(unittest.TestCase):
@@ -79,13 +91,14 @@ class Entry(unittest.TestCase):
 class AgainstGdb(CompiledTest):
     def profile(self, pid, seconds=1):
         profile, _ = record(pid, seconds, hz=499)
-        self.assertGreater(sum(s.count for s in profile.samples), 50 * seconds)
+        self.assertGreater(sum(s.count for s in profile.samples), 10)
         return profile
 
     def assert_same(self, process, leaf, threads=1):
         """Every frame of every sample is the one that gdb sees. Returns the frames' names, leaf first."""
-        profile = self.profile(process.pid)
-        space, stacks = AddressSpace(process.pid), gdb_pcs(process.pid)
+        pid = getattr(process, "pid", process)
+        profile = self.profile(pid)
+        space, stacks = AddressSpace(pid), gdb_pcs(pid)
         self.assertEqual(len(stacks), threads)
         expected = [space.callers(pcs) for pcs in stacks]
         names = set()
@@ -97,11 +110,57 @@ class AgainstGdb(CompiledTest):
         self.assertEqual(len(names), 1)
         return names.pop()
 
-    def test_300_calls_deep(self):
+    def test_400_calls_deep(self):
         program = self.compile("deep.c", "-fomit-frame-pointer")
-        frames = self.assert_same(self.start(program), "leaf")
+        frames = self.assert_same(self.start(program, 400), "leaf")
         main = frames.index("main")
-        self.assertEqual(list(frames[:main]), ["leaf"] + ["pong", "ping"] * 150)
+        self.assertEqual(list(frames[:main]), ["leaf"] + ["pong", "ping"] * 200)
+        self.assertEqual(frames[-1], "_start")
+
+    def test_deeper_than_the_limit(self):
+        program = self.compile("deep.c", "-fomit-frame-pointer")
+        for s in self.profile(self.start(program, 2 * MAX_USER_FRAMES).pid).samples:
+            self.assertEqual(len(user_part(s)[0]), MAX_USER_FRAMES)
+            self.assertEqual(s.frames[-1], "[truncated]")
+
+    def test_signal_handlers(self):
+        """The interrupted function by its own pc; on a stack of their own, too, one handler within another."""
+        program = self.compile("signals.c")
+        handler, below = ["spin_in_handler", "handler"], ["interrupted", "outer"]
+        for arguments, expected in ((), handler + below), (("altstack",), handler + below), \
+                (("nested",), handler + ["interrupted_handler", "handler"] + below):
+            with self.subTest(arguments=arguments):
+                frames = list(self.assert_same(self.start(program, *arguments), "spin_in_handler"))
+                ours = [f for f in frames if "+" not in f and f != "__restore_rt"]
+                self.assertEqual(ours[:ours.index("main")], expected)
+                self.assertEqual(frames[-1], "_start")
+
+    def test_signal_of_musl(self):
+        """musl has no CFI: the handler is left nonetheless, and the stack ends in the function that calls main."""
+        program = self.compile("signals.c", "-static", compiler="musl-gcc")
+        for arguments in (), ("altstack",):
+            with self.subTest(arguments=arguments):
+                process = self.start(program, *arguments)
+                profile = self.profile(process.pid)
+                space, stacks = AddressSpace(process.pid), gdb_pcs(process.pid)
+                self.assertEqual(len(stacks), 1)
+                expected = space.callers([pc for pc in stacks[0] if pc])
+                for s in profile.samples:
+                    self.assertEqual(stack_of(s)[1][1:], expected, s.frames)
+                    self.assertIn("interrupted", s.frames)
+                    self.assertIn("main", s.frames)
+
+    def test_realigned_stacks(self):
+        frames = self.assert_same(self.start(self.compile("realign.c")), "realigned_leaf")
+        self.assertEqual(frames[:3], ("realigned_leaf", "realigned", "main"))
+        self.assertEqual(frames[-1], "_start")
+
+    def test_child_of_vfork(self):
+        process = self.start(self.compile("vfork.c"), ready=False)
+        child = int(read_line(process))
+        self.addCleanup(os.kill, child, signal.SIGKILL)
+        frames = self.assert_same(child, "spin_in_child")
+        self.assertEqual(frames[:3], ("spin_in_child", "forks", "main"))
         self.assertEqual(frames[-1], "_start")
 
     def test_thread(self):
@@ -151,6 +210,39 @@ class AgainstGdb(CompiledTest):
     def cpu_ticks(pid):
         with open("/proc/%d/stat" % pid) as f:
             return int(f.read().rsplit(")", 1)[1].split()[11])
+
+
+class Jit(CompiledTest):
+    """Machine code that a program has written itself: frame pointers, where it has them."""
+
+    def profile(self, what):
+        profile, _ = record(self.start(self.compile("jit.c"), what).pid, 1, hz=999)
+        self.assertGreater(sum(s.count for s in profile.samples), 20)
+        return [user_part(s)[:2] + (s.frames[-1],) for s in profile.samples]
+
+    def test_called_back(self):
+        for frames, _, last in self.profile("calls"):
+            self.assertEqual(frames[0], "spin_in_c")
+            self.assertRegex(frames[1], r"^\[anon\]\+0x")
+            self.assertEqual(frames[2:4], ("run", "main"))
+            self.assertEqual(last, "_start")
+
+    def test_no_caller_is_skipped_where_the_frame_is_made(self):
+        places = set()
+        for frames, addresses, last in self.profile("leaf"):
+            at = addresses[0] & 0xfff
+            places.add(at)
+            jit = 2 if at >= 0x0b else 1  # the inner function begins there
+            self.assertTrue(all(f.startswith("[anon]") for f in frames[:jit]), frames)
+            self.assertEqual(frames[jit:jit + 2], ("run", "main"), "at %#x" % at)
+            self.assertEqual(last, "_start")
+        self.assertGreater(len(places), 2, "all samples at the same instruction")
+
+    def test_without_frames_the_stack_ends(self):
+        for frames, _, last in self.profile("frameless"):
+            self.assertEqual(len(frames), 1, frames)
+            self.assertRegex(frames[0], r"^\[anon\]\+0x")
+            self.assertEqual(last, "[truncated]")
 
 
 if __name__ == "__main__":
