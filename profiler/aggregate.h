@@ -10,6 +10,7 @@
 #include "../protocols/redis.h"
 #include "../symbolizer/kallsyms.h"
 #include "intern.h"
+#include "jit.h"
 #include "processes.h"
 #include "sample.h"
 
@@ -41,6 +42,7 @@ struct stack_info {
 struct aggregate {
 	struct processes *processes;
 	struct kallsyms *kallsyms;
+	struct jits jits;
 	struct intern strings, location_keys, stacks, labelsets, samples;
 	struct location *locations;
 	size_t locations_capacity;
@@ -58,8 +60,11 @@ void aggregate_fini(struct aggregate *a);
 /*
  * The stack's number; INTERN_NONE where there is no room. New addresses are symbolized here, once each.
  */
-uint32_t aggregate_stack(struct aggregate *a, const struct process *process, const struct sample *s);
+uint32_t aggregate_stack(struct aggregate *a, struct process *process, const struct sample *s);
 const struct evidence *aggregate_evidence(const struct aggregate *a, uint32_t stack);
+
+/* A process has ended, or the recording has: names for code that had none when it was sampled. */
+void aggregate_finish_jit(struct aggregate *a, struct process *process);
 
 /* The location of a mark. */
 uint32_t aggregate_mark(struct aggregate *a, enum mark mark);

@@ -340,6 +340,7 @@ static int run(struct recorder *r, const struct record_options *o, struct output
 	kernel_detach(r->kernel);
 	recorder_drain(r);
 	end_child(&child);
+	recorder_finish(r);
 	return finish(r, o, outputs, start_ns, end_ns, start_utc_ns);
 discard:
 	child_abandon(&child);

@@ -110,6 +110,7 @@ static void process_gone(struct recorder *r, struct process *process)
 		return;
 	process->gone = true;
 	process->gone_ns = monotonic_ns();
+	aggregate_finish_jit(&r->aggregate, process);
 	kernel_drop_maps(r->kernel, &process->maps);
 	r->live--;
 }
@@ -306,6 +307,7 @@ static void process_started(struct recorder *r, struct process *process)
 {
 	process->started_ns = monotonic_ns();
 	r->starting_until_ns = process->started_ns + STARTING_NS;
+	aggregate_finish_jit(&r->aggregate, process);
 	process_reset(&r->processes, process);
 }
 
@@ -377,6 +379,12 @@ void recorder_drain(struct recorder *r)
 		if (process->changed_ns && !process->gone && is_due(process))
 			process_refresh(&r->processes, process);
 	}
+}
+
+void recorder_finish(struct recorder *r)
+{
+	for (size_t i = 0; i < r->processes.n; i++)
+		aggregate_finish_jit(&r->aggregate, r->processes.list[i]);
 }
 
 void recorder_check_live(struct recorder *r)

@@ -55,6 +55,8 @@ int recorder_add(struct recorder *r, pid_t pid);
  */
 void recorder_drain(struct recorder *r);
 int recorder_timeout_ms(const struct recorder *r);
+/* The recording has ended: names that can be had only now. */
+void recorder_finish(struct recorder *r);
 /* Notices targets whose exit went unseen. */
 void recorder_check_live(struct recorder *r);
 
