@@ -64,7 +64,7 @@ static bool plain_find(const char *text, size_t size, uint64_t address, uint32_t
 		const char *newline = memchr(text + at, '\n', size - at);
 		unsigned long long start, bytes;
 		char copy[128], *p = copy;
-		size_t n, digits, size_digits;
+		size_t n, digits, size_digits = 0;
 
 		if (!newline)
 			break;
@@ -75,9 +75,16 @@ static bool plain_find(const char *text, size_t size, uint64_t address, uint32_t
 		/* only lines of the usual shape: others are the parser's own affair */
 		digits = strspn(p, "0123456789abcdef");
 		start = strtoull(p, &p, 16);
-		size_digits = *p == ' ' ? strspn(++p, "0123456789abcdef") : 0;
-		bytes = strtoull(p, &p, 16);
-		if (!strchr(copy, 'x') && digits && digits <= 16 && size_digits && size_digits <= 8 && *p == ' ' &&
+		bytes = 0;
+		if (digits && digits <= 16 && p == copy + digits && *p++ == ' ') {
+			const char *size_at = p;
+
+			size_digits = strspn(p, "0123456789abcdef");
+			bytes = strtoull(p, &p, 16);
+			if (size_digits > 8 || p != size_at + size_digits)
+				bytes = 0;
+		}
+		if (size_digits && *p == ' ' &&
 		    p[1] > ' ' && bytes && address - start < bytes && start <= UINT64_MAX - bytes) {
 			*line = (uint32_t)at;
 			found = true;
