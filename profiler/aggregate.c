@@ -16,7 +16,7 @@
 /* Eight-byte fields only: keys are compared as bytes. */
 struct location_key {
 	uint64_t object, vaddr;
-	uint64_t owner; /* of code that is in no file, see jit.h; else 0 */
+	uint64_t owner; /* of code that is in no file: see jit.h, kernel_names_owner(); else 0 */
 };
 struct sample_key {
 	uint32_t stack, labelset;
@@ -91,12 +91,12 @@ static const char *const mark_names[] = {
 	[MARK_USER] = "[user]",
 };
 
-static void name_kernel(struct aggregate *a, struct location *l)
+static void name_kernel(struct aggregate *a, struct location *l, uint32_t owner)
 {
 	struct kernel_symbol symbol;
 	char name[NAME_BYTES];
 
-	l->symbolized = kallsyms_find(a->kallsyms, l->vaddr, &symbol);
+	l->symbolized = kernel_names_find(a->kernel_names, l->vaddr, owner, &symbol);
 	if (l->symbolized && *symbol.module)
 		snprintf(name, sizeof(name), "%s [%s]", symbol.name, symbol.module);
 	else if (l->symbolized)
@@ -147,7 +147,7 @@ static uint32_t location(struct aggregate *a, uint32_t object, uint64_t vaddr, u
 	if (object == OBJECT_MARK)
 		l->name = l->system_name = aggregate_string(a, mark_names[vaddr]);
 	else if (object == OBJECT_KERNEL)
-		name_kernel(a, l);
+		name_kernel(a, l, (uint32_t)owner);
 	else
 		name_user(a, l);
 	return id;
@@ -162,6 +162,11 @@ uint32_t aggregate_mark(struct aggregate *a, enum mark mark)
 static uint64_t call_site(uint64_t address, bool leaf)
 {
 	return leaf || !address ? address : address - 1;
+}
+
+static uint32_t kernel_location(struct aggregate *a, uint64_t address, uint64_t time_ns)
+{
+	return location(a, OBJECT_KERNEL, address, kernel_names_owner(a->kernel_names, address, time_ns));
 }
 
 static void rename_location(void *context, uint32_t id, const char *name)
@@ -249,7 +254,7 @@ uint32_t aggregate_stack(struct aggregate *a, struct process *process, const str
 	uint32_t known = a->stacks.n, n = 0, id;
 
 	for (uint32_t i = 0; i < e->n_kernel; i++)
-		a->frames[n++] = location(a, OBJECT_KERNEL, call_site(s->kernel[i], i == 0), 0);
+		a->frames[n++] = kernel_location(a, call_site(s->kernel[i], i == 0), e->h.time_ns);
 	for (uint32_t i = 0; i < e->n_user; i++)
 		a->frames[n++] = user_location(a, process, call_site(s->user[i], i == 0));
 	if (!reached_entry(e))

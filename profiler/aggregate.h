@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include "../out/profile.h"
 #include "../protocols/redis.h"
-#include "../symbolizer/kallsyms.h"
 #include "intern.h"
 #include "jit.h"
+#include "kernel_names.h"
 #include "processes.h"
 #include "sample.h"
 
@@ -41,7 +41,7 @@ struct stack_info {
 
 struct aggregate {
 	struct processes *processes;
-	struct kallsyms *kallsyms;
+	struct kernel_names *kernel_names;
 	struct jits jits;
 	struct intern strings, location_keys, stacks, labelsets, samples;
 	struct location *locations;

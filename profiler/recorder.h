@@ -22,7 +22,7 @@ struct recorder {
 	struct late_mapping *late; /* of the watch, not applied yet; by time */
 	size_t n_late, late_capacity;
 	struct processes processes;
-	struct kallsyms *kallsyms;
+	struct kernel_names kernel_names;
 	struct aggregate aggregate;
 	struct attribution attribution; /* of the sample at hand: too large for a stack */
 	bool requests;

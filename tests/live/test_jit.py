@@ -33,6 +33,10 @@ class JitTest(CompiledTest):
         used = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines() if " " in line)
         return profile, {name: float(seconds) for name, seconds in used.items()}
 
+    @staticmethod
+    def share(profile, function):
+        return cpu_seconds(profile, function) / cpu_seconds(profile)
+
 
 class PerfMaps(JitTest):
     def test_a_name_with_spaces(self):
@@ -51,7 +55,7 @@ class PerfMaps(JitTest):
         profile, _ = record("%d,%d" % tuple(p.pid for p in processes), 1.5, hz=HZ)
         addresses = {}
         for p, name, other in zip(processes, ("code_of_one", "code_of_two"), ("code_of_two", "code_of_one")):
-            self.assertGreater(cpu_seconds(profile, name, pid=p.pid), 0.5)
+            self.assertGreater(cpu_seconds(profile, name, pid=p.pid), 0.1)
             self.assertEqual(cpu_seconds(profile, other, pid=p.pid), 0)
             addresses[name] = {a & ~0xfff for s in profile.samples for f, a in zip(s.frames, s.addresses) if f == name}
         self.assertEqual(addresses["code_of_one"], addresses["code_of_two"], "not the same address: no test")
@@ -76,7 +80,7 @@ class PerfMaps(JitTest):
 
         inner = int(wait_for(child, what="the child"))
         profile, _ = record(inner, 1, hz=HZ)
-        self.assertGreater(cpu_seconds(profile, "inner_code"), 0.7)
+        self.assertGreater(self.share(profile, "inner_code"), 0.8)
 
     def test_another_users_file(self):
         """The map of a process is not believed if another user could have written it."""
@@ -87,7 +91,7 @@ class PerfMaps(JitTest):
         os.chown(path, 65534, 65534)
         profile, messages = record(process.pid, 1, hz=HZ)
         self.assertEqual(cpu_seconds(profile, "forged"), 0)
-        self.assertGreater(cpu_seconds(profile, "[anon]"), 0.5)
+        self.assertGreater(self.share(profile, "[anon]"), 0.8)
         self.assertIn("belongs to neither root nor", messages)
 
     def test_an_older_processs_file(self):
@@ -104,14 +108,14 @@ class PerfMaps(JitTest):
         process = self.start_jit("-", 5)
         os.mkfifo("/tmp/perf-%d.map" % process.pid)
         profile, messages = record(process.pid, 1, hz=HZ)
-        self.assertGreater(cpu_seconds(profile, "[anon]"), 0.5)
+        self.assertGreater(self.share(profile, "[anon]"), 0.8)
         self.assertIn("not a regular file", messages)
 
 
 @unittest.skipUnless(shutil.which("node"), "needs nodejs")
 class Node(JitTest):
     def record_node(self):
-        node = self.start("node", "--perf-basic-prof", os.path.join(PROGRAMS, "hot.js"), 8)
+        node = self.start("node", "--perf-basic-prof", os.path.join(PROGRAMS, "hot.js"), 8, cwd=self.directory)  # it leaves a log there
         self.maps.append("/tmp/perf-%d.map" % node.pid)
         return record(node.pid, 2, hz=HZ)[0]
 
