@@ -82,7 +82,7 @@ BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zl
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
 CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go musl-tools chromium chromium-driver python3-selenium procps \
-	util-linux libcap2-bin nodejs
+	util-linux libcap2-bin nodejs debuginfod libdebuginfod1 binutils
 install = @tests/install-packages $(1)
 
 demo-packages:

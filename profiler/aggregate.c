@@ -153,6 +153,13 @@ static uint32_t location(struct aggregate *a, uint32_t object, uint64_t vaddr, u
 	return id;
 }
 
+void aggregate_name_again(struct aggregate *a, uint32_t object)
+{
+	for (size_t i = 0; i < a->location_keys.n; i++)
+		if (a->locations[i].object == object)
+			name_user(a, &a->locations[i]);
+}
+
 uint32_t aggregate_mark(struct aggregate *a, enum mark mark)
 {
 	return location(a, OBJECT_MARK, mark, 0);

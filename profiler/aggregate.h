@@ -66,6 +66,9 @@ const struct evidence *aggregate_evidence(const struct aggregate *a, uint32_t st
 /* A process has ended, or the recording has: names for code that had none when it was sampled. */
 void aggregate_finish_jit(struct aggregate *a, struct process *process);
 
+/* Names the locations of an object (an index) again: it has other symbols now. */
+void aggregate_name_again(struct aggregate *a, uint32_t object);
+
 /* The location of a mark. */
 uint32_t aggregate_mark(struct aggregate *a, enum mark mark);
 
