@@ -86,7 +86,7 @@ void ksymbols_add(struct ksymbols *k, uint64_t address, uint32_t size, uint64_t 
 	if (!size || address > UINT64_MAX - size)
 		return;
 	if (!k->list)
-		k->list = malloc(KSYMBOLS_MAX * sizeof(*k->list)); /* touched as it fills */
+		k->list = calloc(KSYMBOLS_MAX, sizeof(*k->list)); /* touched as it fills */
 	if (!k->list || (k->n == KSYMBOLS_MAX && !make_room(k))) {
 		k->dropped++;
 		return;
