@@ -128,7 +128,6 @@ class Node(JitTest):
                             for s in hot for f in s.frames))
         self.assertLess(cpu_seconds(profile, "[anon]"), 0.02 * total / 1e9)
 
-    @unittest.skipUnless(os.environ.get("WIREPROF_JIT_STACKS"), "needs the frame-pointer step for JIT code")
     def test_stacks_reach_the_entry(self):
         share = entry_share(self.record_node().samples)
         print("node --perf-basic-prof: %.3f %% of the user stacks reach the entry" % (100 * share))
