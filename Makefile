@@ -81,8 +81,8 @@ $(B)/gen/page.h: out/page.html
 BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev liblzma-dev libprotobuf-c-dev \
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
-CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go musl-tools binutils chromium chromium-driver \
-	python3-selenium procps util-linux libcap2-bin
+CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go nodejs musl-tools binutils debuginfod \
+	libdebuginfod1 chromium chromium-driver python3-selenium procps util-linux libcap2-bin
 install = @tests/install-packages $(1)
 
 demo-packages:

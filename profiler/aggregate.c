@@ -16,6 +16,7 @@
 /* Eight-byte fields only: keys are compared as bytes. */
 struct location_key {
 	uint64_t object, vaddr;
+	uint64_t owner; /* of code that is in no file: see jit.h, kernel_names_owner(); else 0 */
 };
 struct sample_key {
 	uint32_t stack, labelset;
@@ -90,12 +91,12 @@ static const char *const mark_names[] = {
 	[MARK_USER] = "[user]",
 };
 
-static void name_kernel(struct aggregate *a, struct location *l)
+static void name_kernel(struct aggregate *a, struct location *l, uint32_t owner)
 {
 	struct kernel_symbol symbol;
 	char name[NAME_BYTES];
 
-	l->symbolized = kallsyms_find(a->kallsyms, l->vaddr, &symbol);
+	l->symbolized = kernel_names_find(a->kernel_names, l->vaddr, owner, &symbol);
 	if (l->symbolized && *symbol.module)
 		snprintf(name, sizeof(name), "%s [%s]", symbol.name, symbol.module);
 	else if (l->symbolized)
@@ -130,9 +131,9 @@ static void name_user(struct aggregate *a, struct location *l)
 		l->name = aggregate_string(a, name);
 }
 
-static uint32_t location(struct aggregate *a, uint32_t object, uint64_t vaddr)
+static uint32_t location(struct aggregate *a, uint32_t object, uint64_t vaddr, uint64_t owner)
 {
-	struct location_key key = {.object = object, .vaddr = vaddr};
+	struct location_key key = {.object = object, .vaddr = vaddr, .owner = owner};
 	uint32_t known = a->location_keys.n, id;
 	struct location *l;
 
@@ -146,15 +147,22 @@ static uint32_t location(struct aggregate *a, uint32_t object, uint64_t vaddr)
 	if (object == OBJECT_MARK)
 		l->name = l->system_name = aggregate_string(a, mark_names[vaddr]);
 	else if (object == OBJECT_KERNEL)
-		name_kernel(a, l);
+		name_kernel(a, l, (uint32_t)owner);
 	else
 		name_user(a, l);
 	return id;
 }
 
+void aggregate_name_again(struct aggregate *a, uint32_t object)
+{
+	for (size_t i = 0; i < a->location_keys.n; i++)
+		if (a->locations[i].object == object)
+			name_user(a, &a->locations[i]);
+}
+
 uint32_t aggregate_mark(struct aggregate *a, enum mark mark)
 {
-	return location(a, OBJECT_MARK, mark);
+	return location(a, OBJECT_MARK, mark, 0);
 }
 
 /* A return address names the instruction behind the call: step back into it. */
@@ -163,16 +171,63 @@ static uint64_t call_site(uint64_t address, bool leaf)
 	return leaf || !address ? address : address - 1;
 }
 
-static uint32_t user_location(struct aggregate *a, const struct process *process, uint64_t address)
+static uint32_t kernel_location(struct aggregate *a, uint64_t address, uint64_t time_ns)
+{
+	return location(a, OBJECT_KERNEL, address, kernel_names_owner(a->kernel_names, address, time_ns));
+}
+
+static void rename_location(void *context, uint32_t id, const char *name)
+{
+	struct aggregate *a = context;
+	struct location *l = &a->locations[id];
+
+	l->name = l->system_name = aggregate_string(a, name);
+	l->symbolized = true;
+}
+
+void aggregate_finish_jit(struct aggregate *a, struct process *process)
+{
+	jit_finish(process->jit, rename_location, a);
+}
+
+/*
+ * Memory that no ELF file is behind: a JIT's code, if the process's perf map says so. Else it goes by the
+ * memory's name alone, as addresses that mean nothing later would make a function of each sample.
+ */
+static uint32_t memory_location(struct aggregate *a, struct process *process,
+				const struct user_mapping *m, uint64_t address)
+{
+	struct mapping_line anonymous = {.path = ""};
+	int index = m ? (int)m->object : objects_find(&a->processes->objects, process->pid, &anonymous);
+	uint32_t known = a->location_keys.n, id;
+	char name[PERF_MAP_NAME_BYTES];
+	struct jit_code code;
+
+	if (index < 0)
+		return INTERN_NONE;
+	jit_find(&a->jits, &process->jit, process->shown_as ? process->shown_as : process->pid, address, &code);
+	if (!code.known && m && a->processes->objects.list[index].ino)
+		return location(a, index, m->vaddr + (address - m->start), 0); /* a file, if no ELF */
+	id = location(a, index, address, code.owner);
+	if (id != known || id == INTERN_NONE)
+		return id;
+	if (jit_name(process->jit, &code, address, name)) {
+		rename_location(a, id, name);
+	} else {
+		a->locations[id].name = a->locations[id].system_name =
+			aggregate_string(a, a->processes->objects.list[index].name);
+		jit_unnamed(process->jit, address, id);
+	}
+	return id;
+}
+
+static uint32_t user_location(struct aggregate *a, struct process *process, uint64_t address)
 {
 	const struct user_mapping *m = process_mapping(process, address);
-	struct mapping_line anonymous = {.path = ""};
-	int index;
 
-	if (m)
-		return location(a, m->object, m->vaddr + (address - m->start));
-	index = objects_find(&a->processes->objects, process->pid, &anonymous);
-	return index < 0 ? INTERN_NONE : location(a, index, address);
+	if (m && a->processes->objects.list[m->object].elf)
+		return location(a, m->object, m->vaddr + (address - m->start), 0);
+	return memory_location(a, process, m, address);
 }
 
 static bool reached_entry(const struct sample_event *e)
@@ -200,13 +255,13 @@ static void find_evidence(struct aggregate *a, const uint32_t *frames, size_t n,
 	}
 }
 
-uint32_t aggregate_stack(struct aggregate *a, const struct process *process, const struct sample *s)
+uint32_t aggregate_stack(struct aggregate *a, struct process *process, const struct sample *s)
 {
 	const struct sample_event *e = s->event;
 	uint32_t known = a->stacks.n, n = 0, id;
 
 	for (uint32_t i = 0; i < e->n_kernel; i++)
-		a->frames[n++] = location(a, OBJECT_KERNEL, call_site(s->kernel[i], i == 0));
+		a->frames[n++] = kernel_location(a, call_site(s->kernel[i], i == 0), e->h.time_ns);
 	for (uint32_t i = 0; i < e->n_user; i++)
 		a->frames[n++] = user_location(a, process, call_site(s->user[i], i == 0));
 	if (!reached_entry(e))

@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include "../out/profile.h"
 #include "../protocols/redis.h"
-#include "../symbolizer/kallsyms.h"
 #include "intern.h"
+#include "jit.h"
+#include "kernel_names.h"
 #include "processes.h"
 #include "sample.h"
 
@@ -40,7 +41,8 @@ struct stack_info {
 
 struct aggregate {
 	struct processes *processes;
-	struct kallsyms *kallsyms;
+	struct kernel_names *kernel_names;
+	struct jits jits;
 	struct intern strings, location_keys, stacks, labelsets, samples;
 	struct location *locations;
 	size_t locations_capacity;
@@ -58,8 +60,14 @@ void aggregate_fini(struct aggregate *a);
 /*
  * The stack's number; INTERN_NONE where there is no room. New addresses are symbolized here, once each.
  */
-uint32_t aggregate_stack(struct aggregate *a, const struct process *process, const struct sample *s);
+uint32_t aggregate_stack(struct aggregate *a, struct process *process, const struct sample *s);
 const struct evidence *aggregate_evidence(const struct aggregate *a, uint32_t stack);
+
+/* A process has ended, or the recording has: names for code that had none when it was sampled. */
+void aggregate_finish_jit(struct aggregate *a, struct process *process);
+
+/* Names the locations of an object (an index) again: it has other symbols now. */
+void aggregate_name_again(struct aggregate *a, uint32_t object);
 
 /* The location of a mark. */
 uint32_t aggregate_mark(struct aggregate *a, enum mark mark);

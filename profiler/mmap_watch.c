@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "kernel_names.h"
 #include "mmap_watch.h"
 #include "objects.h"
 
@@ -39,6 +40,14 @@ struct mmap2_record {
 	char file[];
 };
 
+struct ksymbol_record {
+	struct perf_event_header header;
+	uint64_t address;
+	uint32_t size;
+	uint16_t type, flags;
+	char name[];
+};
+
 static int open_ring(struct mmap_watch *w, int cpu, struct cpu_ring *ring)
 {
 	struct perf_event_attr attr = {
@@ -49,6 +58,7 @@ static int open_ring(struct mmap_watch *w, int cpu, struct cpu_ring *ring)
 		.sample_id_all = 1,
 		.mmap = 1,
 		.mmap2 = 1,
+		.ksymbol = 1,
 		.watermark = 1,
 		.wakeup_watermark = UINT32_MAX, /* it is drained on a timer: never wake */
 		.use_clockid = 1,
@@ -120,21 +130,10 @@ static void copy_out(const struct mmap_watch *w, const struct cpu_ring *ring, ui
 	memcpy((uint8_t *)to + first, data, n - first);
 }
 
-static void take_record(struct mmap_watch *w, mmap_watch_fn fn, void *context)
+static void take_mapping(struct mmap_watch *w, const struct mmap_watch_calls *calls, uint64_t time_ns)
 {
 	const struct mmap2_record *record = (const void *)w->record.bytes;
-	struct mapping_line m;
-	uint64_t time_ns;
-
-	if (w->record.header.type == PERF_RECORD_LOST) {
-		fn(context, 0, 0, NULL);
-		return;
-	}
-	if (w->record.header.type != PERF_RECORD_MMAP2 ||
-	    w->record.header.size < sizeof(*record) + sizeof(time_ns))
-		return;
-	memcpy(&time_ns, w->record.bytes + w->record.header.size - sizeof(time_ns), sizeof(time_ns));
-	m = (struct mapping_line){
+	struct mapping_line m = {
 		.start = record->address,
 		.end = record->address + record->length,
 		.offset = record->offset,
@@ -143,10 +142,45 @@ static void take_record(struct mmap_watch *w, mmap_watch_fn fn, void *context)
 		.inode = record->inode,
 		.path = (char *)record->file,
 	};
-	fn(context, record->pid, time_ns, &m);
+
+	calls->mapped(calls->context, record->pid, time_ns, &m);
 }
 
-static void drain_ring(struct mmap_watch *w, struct cpu_ring *ring, mmap_watch_fn fn, void *context)
+static void take_ksymbol(struct mmap_watch *w, const struct mmap_watch_calls *calls, uint64_t time_ns)
+{
+	const struct ksymbol_record *record = (const void *)w->record.bytes;
+	struct kernel_code code = {
+		.address = record->address,
+		.time_ns = time_ns,
+		.size = record->size,
+		.removed = record->flags & PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER,
+		.bpf = record->type == PERF_RECORD_KSYMBOL_TYPE_BPF,
+		.name = record->name,
+	};
+
+	calls->kernel_code(calls->context, &code);
+}
+
+static void take_record(struct mmap_watch *w, const struct mmap_watch_calls *calls)
+{
+	size_t size = w->record.header.size;
+	uint64_t time_ns;
+
+	if (w->record.header.type == PERF_RECORD_LOST) {
+		calls->mapped(calls->context, 0, 0, NULL);
+		return;
+	}
+	if (size < sizeof(w->record.header) + sizeof(time_ns))
+		return;
+	memcpy(&time_ns, w->record.bytes + size - sizeof(time_ns), sizeof(time_ns));
+	if (w->record.header.type == PERF_RECORD_MMAP2 && size >= sizeof(struct mmap2_record) + sizeof(time_ns))
+		take_mapping(w, calls, time_ns);
+	else if (w->record.header.type == PERF_RECORD_KSYMBOL &&
+		 size >= sizeof(struct ksymbol_record) + sizeof(time_ns))
+		take_ksymbol(w, calls, time_ns);
+}
+
+static void drain_ring(struct mmap_watch *w, struct cpu_ring *ring, const struct mmap_watch_calls *calls)
 {
 	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
 	uint64_t tail = ring->page->data_tail;
@@ -156,14 +190,14 @@ static void drain_ring(struct mmap_watch *w, struct cpu_ring *ring, mmap_watch_f
 		if (w->record.header.size < sizeof(w->record.header))
 			break; /* cannot be; do not spin on it */
 		copy_out(w, ring, tail, w->record.bytes, w->record.header.size);
-		take_record(w, fn, context);
+		take_record(w, calls);
 		tail += w->record.header.size;
 	}
 	__atomic_store_n(&ring->page->data_tail, head, __ATOMIC_RELEASE);
 }
 
-void mmap_watch_drain(struct mmap_watch *w, mmap_watch_fn fn, void *context)
+void mmap_watch_drain(struct mmap_watch *w, const struct mmap_watch_calls *calls)
 {
 	for (size_t i = 0; i < w->n; i++)
-		drain_ring(w, &w->rings[i], fn, context);
+		drain_ring(w, &w->rings[i], calls);
 }

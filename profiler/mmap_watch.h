@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tells when a process maps new code (dlopen, a JIT), from the kernel's own PERF_RECORD_MMAP2 records: they need no
- * program on any path, and come with a time that orders them with the samples.
+ * Tells when a process maps new code (dlopen, a JIT), and when the kernel itself gets some (BPF programs), from the
+ * kernel's own PERF_RECORD_MMAP2 and PERF_RECORD_KSYMBOL records: they need no program on any path, and come with a time that
+ * orders them with the samples.
  */
 #ifndef WIREPROF_MMAP_WATCH_H
 #define WIREPROF_MMAP_WATCH_H
@@ -16,10 +17,15 @@ void mmap_watch_free(struct mmap_watch *w);   /* NULL is fine */
 
 /*
  * Calls back for every executable mapping made since the last time, of any process of the machine; with pid 0 where
- * records were lost, so that anything may have changed.
+ * records were lost, so that anything may have changed. For code of the kernel that came or went, likewise.
  */
 struct mapping_line;
-typedef void (*mmap_watch_fn)(void *context, pid_t pid, uint64_t time_ns, const struct mapping_line *m);
-void mmap_watch_drain(struct mmap_watch *w, mmap_watch_fn fn, void *context);
+struct kernel_code;
+struct mmap_watch_calls {
+	void (*mapped)(void *context, pid_t pid, uint64_t time_ns, const struct mapping_line *m);
+	void (*kernel_code)(void *context, const struct kernel_code *code);
+	void *context;
+};
+void mmap_watch_drain(struct mmap_watch *w, const struct mmap_watch_calls *calls);
 
 #endif

@@ -128,7 +128,8 @@ static int find_named(const struct objects *o, const char *name)
 
 static int add_memory(struct objects *o, pid_t pid, const struct mapping_line *m)
 {
-	struct object object = {.name = *m->path ? (char *)base_name(m->path) : "[anon]"};
+	bool nameless = !*m->path || !strcmp(m->path, "//anon"); /* in /proc/PID/maps, in records */
+	struct object object = {.name = nameless ? "[anon]" : (char *)base_name(m->path)};
 	int found = find_named(o, object.name);
 
 	if (found >= 0)

@@ -37,6 +37,7 @@ static void process_free(struct process *process)
 	free(process->published);
 	free(process->listening);
 	free(process->replies);
+	jit_free(process->jit);
 	intern_fini(&process->operations);
 	free(process);
 }
@@ -478,6 +479,8 @@ void processes_sweep(struct processes *p)
 void process_reset(struct processes *p, struct process *process)
 {
 	process->n_mappings = process->n_published = 0;
+	jit_free(process->jit);
+	process->jit = NULL;
 	kernel_drop_maps(p->kernel, &process->maps);
 	process->server = SERVER_UNKNOWN;
 	intern_fini(&process->operations);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "intern.h"
+#include "jit.h"
 #include "objects.h"
 
 struct user_mapping {
@@ -45,6 +46,7 @@ struct process {
 	enum { SERVER_UNKNOWN, SERVER_NAMED, SERVER_NAMELESS } server; /* see attribute.c */
 	struct intern operations; /* operations seen on the wire */
 	struct reply_mix *replies;	  /* see attribute.c; NULL until one was seen */
+	struct jit *jit;	  /* its code that is in no file; NULL until sampled */
 	uint64_t learned_ns;	  /* when its connections were asked for more of them */
 };
 

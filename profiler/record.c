@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 #include "child.h"
+#include "../symbolizer/debuginfod.h"
 #include "commands.h"
+#include "late_names.h"
 #include "message.h"
 #include "options.h"
 #include "recorder.h"
@@ -340,6 +342,9 @@ static int run(struct recorder *r, const struct record_options *o, struct output
 	kernel_detach(r->kernel);
 	recorder_drain(r);
 	end_child(&child);
+	recorder_finish(r);
+	stop_asked = 0; /* what ended the recording does not end the wait */
+	late_names(&r->aggregate, &stop_asked);
 	return finish(r, o, outputs, start_ns, end_ns, start_utc_ns);
 discard:
 	child_abandon(&child);
@@ -366,16 +371,21 @@ int command_record(int argc, char **argv)
 		return EXIT_FAILED;
 	catch_signals();
 	survive_truncated_files();
+	err = debuginfod_start();
+	if (err)
+		message_warn("debuginfod is not asked: %s", strerror(-err));
 	recorder_options = (struct recorder_options){
 		.frequency_hz = options.frequency_hz,
 		.requests = options.requests,
 		.redis_keys = options.redis_keys,
 	};
 	if (recorder_open(&recorder, &recorder_options)) {
+		debuginfod_stop();
 		outputs_discard(&outputs);
 		return EXIT_FAILED;
 	}
 	err = run(&recorder, &options, &outputs);
 	recorder_close(&recorder);
+	debuginfod_stop();
 	return err ? EXIT_FAILED : EXIT_DONE;
 }

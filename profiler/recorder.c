@@ -22,6 +22,7 @@ struct late_mapping {
 };
 
 static void mapped(void *context, pid_t pid, uint64_t time_ns, const struct mapping_line *m);
+static void kernel_code(void *context, const struct kernel_code *code);
 
 static void intern_label_keys(struct recorder *r)
 {
@@ -63,16 +64,13 @@ int recorder_open(struct recorder *r, const struct recorder_options *options)
 	}
 	aggregate_init(&r->aggregate, &r->processes);
 	intern_label_keys(r);
-	err = kallsyms_open("/proc/kallsyms", &r->kallsyms);
-	if (err)
-		message_warn("kernel functions will have no names: /proc/kallsyms: %s%s", strerror(-err),
-			     err == -EPERM ? " (needs CAP_SYSLOG, and kernel.kptr_restrict below 2)" : "");
-	r->aggregate.kallsyms = r->kallsyms;
 	err = mmap_watch_open(&r->watch);
 	if (err) {
 		message_warn("libraries loaded while recording are noticed late: %s", strerror(-err));
 		r->watch = NULL;
 	}
+	kernel_names_open(&r->kernel_names, r->watch);
+	r->aggregate.kernel_names = &r->kernel_names;
 	return 0;
 }
 
@@ -83,7 +81,7 @@ void recorder_close(struct recorder *r)
 	free(r->late);
 	aggregate_fini(&r->aggregate);
 	processes_fini(&r->processes);
-	kallsyms_free(r->kallsyms);
+	kernel_names_close(&r->kernel_names);
 	mmap_watch_free(r->watch);
 	kernel_free(r->kernel);
 }
@@ -110,6 +108,7 @@ static void process_gone(struct recorder *r, struct process *process)
 		return;
 	process->gone = true;
 	process->gone_ns = monotonic_ns();
+	aggregate_finish_jit(&r->aggregate, process);
 	kernel_drop_maps(r->kernel, &process->maps);
 	r->live--;
 }
@@ -188,7 +187,7 @@ static void watch(struct recorder *r)
 	if (!r->watch)
 		return;
 	r->watched_ns = monotonic_ns();
-	mmap_watch_drain(r->watch, mapped, r);
+	mmap_watch_drain(r->watch, &(struct mmap_watch_calls){mapped, kernel_code, r});
 	if (r->n_late)
 		qsort(r->late, r->n_late, sizeof(*r->late), by_time); /* each CPU has a ring */
 }
@@ -306,6 +305,7 @@ static void process_started(struct recorder *r, struct process *process)
 {
 	process->started_ns = monotonic_ns();
 	r->starting_until_ns = process->started_ns + STARTING_NS;
+	aggregate_finish_jit(&r->aggregate, process);
 	process_reset(&r->processes, process);
 }
 
@@ -345,6 +345,8 @@ static void mapped(void *context, pid_t pid, uint64_t time_ns, const struct mapp
 	struct recorder *r = context;
 	struct process *known = pid ? processes_find(&r->processes, pid) : NULL;
 
+	if (!pid)
+		kernel_names_lost(&r->kernel_names);
 	if (known && !known->gone && !array_reserve((void **)&r->late, &r->late_capacity, r->n_late, sizeof(*r->late))) {
 		r->late[r->n_late] = (struct late_mapping){time_ns, pid, *m};
 		r->late[r->n_late].line.path = strdup(m->path);
@@ -366,6 +368,13 @@ static bool is_due(const struct process *process)
 	return monotonic_ns() - process->refreshed_ns >= refresh_interval_ns(process) * 4 / 5;
 }
 
+static void kernel_code(void *context, const struct kernel_code *code)
+{
+	struct recorder *r = context;
+
+	kernel_names_code(&r->kernel_names, code);
+}
+
 void recorder_drain(struct recorder *r)
 {
 	watch(r);
@@ -377,6 +386,12 @@ void recorder_drain(struct recorder *r)
 		if (process->changed_ns && !process->gone && is_due(process))
 			process_refresh(&r->processes, process);
 	}
+}
+
+void recorder_finish(struct recorder *r)
+{
+	for (size_t i = 0; i < r->processes.n; i++)
+		aggregate_finish_jit(&r->aggregate, r->processes.list[i]);
 }
 
 void recorder_check_live(struct recorder *r)

@@ -22,7 +22,7 @@ struct recorder {
 	struct late_mapping *late; /* of the watch, not applied yet; by time */
 	size_t n_late, late_capacity;
 	struct processes processes;
-	struct kallsyms *kallsyms;
+	struct kernel_names kernel_names;
 	struct aggregate aggregate;
 	struct attribution attribution; /* of the sample at hand: too large for a stack */
 	bool requests;
@@ -55,6 +55,8 @@ int recorder_add(struct recorder *r, pid_t pid);
  */
 void recorder_drain(struct recorder *r);
 int recorder_timeout_ms(const struct recorder *r);
+/* The recording has ended: names that can be had only now. */
+void recorder_finish(struct recorder *r);
 /* Notices targets whose exit went unseen. */
 void recorder_check_live(struct recorder *r);
 

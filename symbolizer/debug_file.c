@@ -6,6 +6,8 @@
  *	by build-id	/usr/lib/debug/.build-id/ab/cdef0123.debug
  *	by debuglink	DIR/NAME, DIR/.debug/NAME, /usr/lib/debug/DIR/NAME; DIR is the object's
  *
+ *	from a debuginfod server, where the user named some; it comes later (debuginfod.h)
+ *
  * each below the process's root, then below ours. The wrong file would give wrong names, so the
  * identity is verified: equal build-ids, or, where the object has none, the debuglink's CRC of the
  * whole file.
@@ -22,6 +24,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <zlib.h>
+#include "debuginfod.h"
 #include "elf_internal.h"
 
 #define DEBUG_DIR "/usr/lib/debug"
@@ -159,11 +162,18 @@ static bool by_debug_link(struct wanted *w, struct elf_object **out)
 	       try_name(w, DEBUG_DIR, "", name, out);
 }
 
+static bool by_debuginfod(const struct wanted *w, struct elf_object **out)
+{
+	char path[PATH_MAX];
+
+	return debuginfod_get(w->build_id, path) == 0 && try_path(w, path, out);
+}
+
 int debug_file_open(const struct elf_object *o, struct elf_object **out)
 {
 	struct wanted w = {.o = o, .build_id = o->build_id};
 
-	return by_build_id(&w, out) || by_debug_link(&w, out) ? 0 : -ENOENT;
+	return by_build_id(&w, out) || by_debug_link(&w, out) || by_debuginfod(&w, out) ? 0 : -ENOENT;
 }
 
 int debug_alt_open(const struct elf_object *o, struct elf_object **out)

@@ -412,6 +412,26 @@ static const struct symbol_table *symbols_of(struct elf_object *o)
 	return o->symbols;
 }
 
+bool elf_object_lacks_debug(const struct elf_object *o)
+{
+	return o->debug_opened && !o->debug;
+}
+
+void elf_object_look_again(struct elf_object *o)
+{
+	if (!elf_object_lacks_debug(o))
+		return;
+	dwarf_lines_free(o->lines);
+	o->lines = NULL;
+	symbol_table_free(o->symbols);
+	o->symbols = NULL;
+	plt_free(o->plt);
+	o->plt = NULL;
+	elf_object_free(o->alt);
+	o->alt = NULL;
+	o->symbols_loaded = o->debug_opened = o->lines_opened = o->has_lines = false;
+}
+
 static struct go_pclntab *go_of(struct elf_object *o)
 {
 	if (!o->go_loaded)

@@ -61,6 +61,13 @@ struct elf_symbol {
 bool elf_object_symbol(struct elf_object *o, uint64_t vaddr, struct elf_symbol *out);
 /* Whether a function of exactly this name is in the table. */
 bool elf_object_has_symbol(struct elf_object *o, const char *name);
+/* Whether a debug file was looked for, and not found. */
+bool elf_object_lacks_debug(const struct elf_object *o);
+/*
+ * If so: it has come. Symbols and lines are loaded again when they are asked for; names given before are void. No other
+ * thread may use the object's symbols at that time.
+ */
+void elf_object_look_again(struct elf_object *o);
 /* True once any symbol table was found. */
 bool elf_object_has_symbols(struct elf_object *o);
 
