@@ -88,6 +88,7 @@ struct maker {
 	int32_t before;   /* delta of the run before */
 	int32_t saved;    /* delta with rbp saved just below; 0: it is not saved, so far */
 	uint64_t saved_at, frame_at; /* from which pc it is, and from which rbp points there */
+	uint64_t copied_at; /* Go 1.15: from which rbp is what rsp was; or UINT64_MAX */
 	uint64_t budget; /* runs that may still be looked at */
 	int err;
 };
@@ -126,6 +127,17 @@ static unsigned int rbp_and_stack(const struct maker *m, uint64_t pc, uint8_t op
 	return 0;
 }
 
+/* Until Go 1.15 calls of the vdso keep rsp in rbp: mov %rsp,%rbp. */
+static void find_copied(struct maker *m)
+{
+	for (uint64_t pc = m->frame_at; pc < m->f.end && pc - m->f.start < LEAVE_WITHIN; pc++) {
+		if (code_is(m, pc, "\x48\x89\xe5", 3)) {
+			m->copied_at = pc + 3;
+			return;
+		}
+	}
+}
+
 /* At pc the delta has just grown: did that save rbp, or is the next instruction about to? */
 static void find_saved(struct maker *m, uint64_t pc, int32_t delta)
 {
@@ -151,6 +163,8 @@ static void find_saved(struct maker *m, uint64_t pc, int32_t delta)
 	length = rbp_and_stack(m, m->saved_at, 0x8d, &offset); /* lea n(%rsp),%rbp */
 	if (length && offset == delta - m->saved)
 		m->frame_at = m->saved_at + length;
+	if (m->how == SWITCHES && m->frame_at != UINT64_MAX)
+		find_copied(m);
 }
 
 static void put(struct maker *m, uint64_t pc, struct unwind_row row)
@@ -190,6 +204,8 @@ static struct unwind_row row_at(struct maker *m, uint64_t pc, int32_t delta)
 		return (struct unwind_row){.kind = UNWIND_RBP, .cfa = 2, .rbp = 2};
 	if (delta < 0 || delta > DELTA_MAX || delta % 8 || m->saved % 8 || rbp > UINT8_MAX)
 		return (struct unwind_row){.kind = UNWIND_UNSUPPORTED};
+	if (by_rbp && pc >= m->copied_at && delta / 8 < UINT16_MAX)
+		return (struct unwind_row){.kind = UNWIND_RBP, .cfa = (uint16_t)(delta / 8 + 1), .rbp = (uint8_t)rbp};
 	if (by_rbp)
 		return (struct unwind_row){.kind = UNWIND_RBP, .cfa = (uint16_t)rbp, .rbp = (uint8_t)rbp};
 	if (m->how == INTERRUPTS || delta / 8 >= UINT16_MAX)
@@ -208,11 +224,11 @@ static unsigned int add_before(const struct maker *m, uint64_t pc)
 /* Rows of [from, to), where the delta is one. */
 static void put_run(struct maker *m, uint64_t from, uint64_t to, int32_t delta, int32_t next)
 {
-	uint64_t at[] = {m->saved_at, m->frame_at, m->left_at};
+	uint64_t at[] = {m->saved_at, m->frame_at, m->left_at, m->copied_at};
 	struct unwind_row row;
 
 	put(m, from, row_at(m, from, delta));
-	for (unsigned int i = 0; i < 3; i++)
+	for (unsigned int i = 0; i < 4; i++)
 		if (at[i] > from && at[i] < to)
 			put(m, at[i], row_at(m, at[i], delta));
 	/* Before Go 1.21 rbp is restored before rsp: between the two it is the caller's. */
@@ -271,7 +287,7 @@ static void put_function(struct maker *m, const struct go_pclntab *g)
 
 	m->before = -1;
 	m->saved = 0;
-	m->saved_at = m->frame_at = m->left_at = UINT64_MAX;
+	m->saved_at = m->frame_at = m->left_at = m->copied_at = UINT64_MAX;
 	m->how = special_of(g, &m->f);
 	if (m->how == OUTERMOST) {
 		put(m, m->f.start, (struct unwind_row){.kind = UNWIND_END});
