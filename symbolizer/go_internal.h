@@ -2,12 +2,10 @@
 /*
  * What the files behind go_pclntab.h share: the parts of the table, and checked reads from them.
  *
- *	header   magic, 0, 0, 1 (bytes of the smallest instruction), 8 (of a pointer), n functions, ...
- *	names    NUL-terminated
- *	cutab    u32 per file of each compilation unit: where in `files` its path is
- *	files    NUL-terminated paths
- *	pctab    per function and topic, a run of {value delta, pc delta}: see go_pcvalue
- *	functab  n x {start, where the record is}, end; then a record per function
+ *	header   magic, 0, 0, 1 (bytes of the smallest instruction), 8 (of a pointer), n functions,
+ *... names    NUL-terminated cutab    u32 per file of each compilation unit: where in `files` its
+ *path is files    NUL-terminated paths pctab    per function and topic, a run of {value delta, pc
+ *delta}: see go_pcvalue functab  n x {start, where the record is}, end; then a record per function
  *
  * Until Go 1.15 these parts were one, and offsets counted from its beginning. (Go's sources:
  * cmd/link/internal/ld/pcln.go, runtime/symtab.go, debug/gosym.)
@@ -36,10 +34,10 @@ struct go_pclntab {
 	struct elf_bytes all, names, cutab, files, pctab, functab;
 	uint32_t functab_at; /* of its first entry, in functab */
 	uint32_t n_functions;
-	uint64_t text;	   /* what entries count from (Go 1.18 and later) */
+	uint64_t text;     /* what entries count from (Go 1.18 and later) */
 	uint64_t funcdata; /* what function data counts from; 0: unknown, so are inlined calls */
 	uint64_t text_start, text_end; /* of the object: what lies outside is no function */
-	struct go_name *shown;	       /* names that are shown otherwise than they are stored */
+	struct go_name *shown;         /* names that are shown otherwise than they are stored */
 	size_t n_shown, shown_slots, shown_bytes;
 };
 

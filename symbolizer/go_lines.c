@@ -3,8 +3,9 @@
  * Files, lines and inlined calls of Go's functions.
  *
  *	pcfile, pcln	the file and line of the innermost call at a pc
- *	pcdata[2]	the index of that call in the function's tree of inlined calls; -1: not inlined
- *	funcdata[3]	the tree: {name, parent pc}; the parent pc has the caller's place in all three
+ *	pcdata[2]	the index of that call in the function's tree of inlined calls; -1: not
+ *inlined funcdata[3]	the tree: {name, parent pc}; the parent pc has the caller's place in all
+ *three
  *
  * So a pc is looked up, then the parent pc of what it is in, and so on up to the function itself.
  */
@@ -12,7 +13,7 @@
 
 #define PCDATA_INLINE_INDEX  2
 #define FUNCDATA_INLINE_TREE 3
-#define NO_FUNCDATA	     UINT32_MAX
+#define NO_FUNCDATA          UINT32_MAX
 /* Calls inlined into one another: a tree that has no end is cut. */
 #define INLINE_DEPTH_MAX 64
 /* Runs of one function that are walked for a value: a generated one of 1 MB has 100 000. */
@@ -56,7 +57,8 @@ bool go_pcvalue_step(struct go_pcvalue *v)
 {
 	uint32_t value, pc;
 
-	if (!read_number(v, &value) || (value == 0 && v->begun) || !read_number(v, &pc) || pc == 0) {
+	if (!read_number(v, &value) || (value == 0 && v->begun) || !read_number(v, &pc) ||
+	    pc == 0) {
 		v->p = v->end;
 		return false;
 	}
@@ -120,8 +122,8 @@ static bool inline_tree(const struct go_pclntab *g, const struct go_func *f, uin
 }
 
 /*
- * Until Go 1.19 {parent, id, file, line, name, parent pc}, 20 bytes; then {id, name, parent pc, start
- * line}, 16 bytes.
+ * Until Go 1.19 {parent, id, file, line, name, parent pc}, 20 bytes; then {id, name, parent pc,
+ * start line}, 16 bytes.
  */
 static bool inlined_call(const struct go_pclntab *g, const struct go_func *f, struct elf_bytes tree,
 			 uint32_t i, struct inlined_call *out)

@@ -144,7 +144,8 @@ static bool relocation_at(struct elf_bytes b, uint64_t i, Elf64_Rela *out)
 	return true;
 }
 
-/* Relocations in any order: one walk finds the header's pointers, one more the other words of each. */
+/* Relocations in any order: one walk finds the header's pointers, one more the other words of each.
+ */
 static bool module_in_relocations(const struct elf_object *o, uint64_t header, uint64_t names,
 				  struct go_module *out)
 {

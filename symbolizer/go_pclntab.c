@@ -13,11 +13,12 @@
 #define FUNCTIONS_MAX (1u << 24)
 /* Records that must make sense before the table is believed. */
 #define PROBES 16
-/* Program headers of an object that we bother with: Go writes a dozen. Each look into it reads all. */
+/* Program headers of an object that we bother with: Go writes a dozen. Each look into it reads all.
+ */
 #define SEGMENTS_MAX 64
 /* Of names that are shown otherwise than they are stored, and of one of them. */
 #define SHOWN_BYTES_MAX (16u << 20)
-#define NAME_MAX_BYTES	4096
+#define NAME_MAX_BYTES  4096
 /* Where the module's record has the text's beginning, and where from the function data's may be. */
 #define MODULE_TEXT     22
 #define MODULE_FUNCDATA 34
@@ -70,7 +71,8 @@ static bool read_parts_1_2(struct go_pclntab *g)
 
 bool go_read_parts(struct go_pclntab *g)
 {
-	static const uint8_t last[] = {[GO_1_2] = 0xfb, [GO_1_16] = 0xfa, [GO_1_18] = 0xf0, [GO_1_20] = 0xf1};
+	static const uint8_t last[] = {
+		[GO_1_2] = 0xfb, [GO_1_16] = 0xfa, [GO_1_18] = 0xf0, [GO_1_20] = 0xf1};
 
 	if (g->all.size < 16 || memcmp(g->all.data + 1, "\xff\xff\xff\0\0\1\10", 7) != 0)
 		return false;
@@ -119,7 +121,8 @@ static bool record_offset(const struct go_pclntab *g, uint32_t i, uint64_t *out)
  * The record begins with its entry, of 8 bytes, or 4 from Go 1.18 on; what follows moved little.
  *
  *	+0 name +4 args +8 deferreturn +12 pcsp +16 pcfile +20 pcln +24 n pcdata
- *	+28 unit (1.16)  +32 start line (1.20)  then: id, flags, -, n funcdata, u32 pcdata[], funcdata[]
+ *	+28 unit (1.16)  +32 start line (1.20)  then: id, flags, -, n funcdata, u32 pcdata[],
+ *funcdata[]
  */
 static bool read_record(const struct go_pclntab *g, uint64_t at, struct go_func *f)
 {

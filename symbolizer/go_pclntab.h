@@ -34,7 +34,7 @@ bool go_pclntab_function(struct go_pclntab *g, uint64_t vaddr, struct go_functio
 struct go_line {
 	const char *name;
 	const char *file;    /* NULL: unknown */
-	uint32_t line;	     /* 0: unknown */
+	uint32_t line;       /* 0: unknown */
 	uint32_t start_line; /* where the function begins; 0: unknown (before Go 1.20) */
 };
 /*

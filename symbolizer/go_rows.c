@@ -3,23 +3,21 @@
  * How to unwind Go's functions (x86-64).
  *
  * The table says how far rsp has moved since the function's entry (its "SP delta"), for each pc; so
- * CFA = rsp + delta + 8. It says nothing of rbp, which the C functions below a Go function need, and
- * which alone crosses from one stack to another. The code of the prologue does:
+ * CFA = rsp + delta + 8. It says nothing of rbp, which the C functions below a Go function need,
+ *and which alone crosses from one stack to another. The code of the prologue does:
  *
- *	Go 1.21	push %rbp	      delta 0 before, 8 from the next instruction on: saved at CFA-16
- *		mov %rsp,%rbp	      from the next instruction on rbp + 16 is the CFA
- *		sub $n,%rsp
- *	before	sub $n+8,%rsp	      delta n+8 from the next instruction on
- *		mov %rbp,n(%rsp)      saved at CFA-16 from the next instruction on
- *		lea n(%rsp),%rbp
+ *	Go 1.21	push %rbp	      delta 0 before, 8 from the next instruction on: saved at
+ *CFA-16 mov %rsp,%rbp	      from the next instruction on rbp + 16 is the CFA sub $n,%rsp before
+ *sub $n+8,%rsp	      delta n+8 from the next instruction on mov %rbp,n(%rsp)      saved at CFA-16
+ *from the next instruction on lea n(%rsp),%rbp
  *
- * Where the delta has gone back to what it was before, rbp has been restored: at returns, and in the
- * call of morestack, which stands behind the function's end. What is saved once is saved in all of the
- * function where the delta is as large: functions have one prologue.
+ * Where the delta has gone back to what it was before, rbp has been restored: at returns, and in
+ *the call of morestack, which stands behind the function's end. What is saved once is saved in all
+ *of the function where the delta is as large: functions have one prologue.
  *
- * Functions that write another stack's address to rsp (systemstack, asmcgocall, cgocallback, calls of
- * the vdso) are unwound by rbp. Those of the runtime that have no caller, or none that could be found,
- * end the stack: where Go's own tracebacks end.
+ * Functions that write another stack's address to rsp (systemstack, asmcgocall, cgocallback, calls
+ *of the vdso) are unwound by rbp. Those of the runtime that have no caller, or none that could be
+ *found, end the stack: where Go's own tracebacks end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,12 +35,12 @@
 
 enum special {
 	ORDINARY,
-	OUTERMOST,   /* has no caller */
-	LEAVES,      /* goes to a stack that nothing has called it on, and ends there */
-	FRAMELESS,   /* goes to another stack, rbp being its caller's, which is skipped */
-	HANDLER,     /* called by the kernel, and returns: to a signal frame (sigreturn.c) */
-	INTERRUPTS,  /* called as if the instruction that was interrupted had called it */
-	SWITCHES,    /* writes rsp: by rbp once it has a frame */
+	OUTERMOST,  /* has no caller */
+	LEAVES,     /* goes to a stack that nothing has called it on, and ends there */
+	FRAMELESS,  /* goes to another stack, rbp being its caller's, which is skipped */
+	HANDLER,    /* called by the kernel, and returns: to a signal frame (sigreturn.c) */
+	INTERRUPTS, /* called as if the instruction that was interrupted had called it */
+	SWITCHES,   /* writes rsp: by rbp once it has a frame */
 };
 
 static const struct special_name {
@@ -84,12 +82,13 @@ struct maker {
 	struct go_func f;
 	struct elf_bytes code; /* from the function's start to its segment's end */
 	enum special how;
-	uint64_t left_at; /* LEAVES, FRAMELESS: the pc from which rsp is another stack's; or UINT64_MAX */
+	uint64_t left_at; /* LEAVES, FRAMELESS: the pc from which rsp is another stack's; or
+			     UINT64_MAX */
 	int32_t before;   /* delta of the run before */
 	int32_t saved;    /* delta with rbp saved just below; 0: it is not saved, so far */
 	uint64_t saved_at, frame_at; /* from which pc it is, and from which rbp points there */
-	uint64_t copied_at; /* Go 1.15: from which rbp is what rsp was; or UINT64_MAX */
-	uint64_t budget; /* runs that may still be looked at */
+	uint64_t copied_at;          /* Go 1.15: from which rbp is what rsp was; or UINT64_MAX */
+	uint64_t budget;             /* runs that may still be looked at */
 	int err;
 };
 
@@ -105,7 +104,8 @@ static bool code_is(const struct maker *m, uint64_t pc, const char *bytes, size_
  * Whether the instruction at pc is `opcode` with rbp and an address of rsp + displacement: its
  * length, or 0. (Modes 0, 1, 2: no displacement, 8 bits, 32 bits; SIB 0x24 is rsp alone.)
  */
-static unsigned int rbp_and_stack(const struct maker *m, uint64_t pc, uint8_t opcode, int32_t *offset)
+static unsigned int rbp_and_stack(const struct maker *m, uint64_t pc, uint8_t opcode,
+				  int32_t *offset)
 {
 	static const uint8_t modes[] = {0x2c, 0x6c, 0xac}, lengths[] = {4, 5, 8};
 	struct elf_bytes b = {m->code.data, m->code.size};
@@ -186,7 +186,8 @@ static struct unwind_row rule_row(struct maker *m, int32_t delta, unsigned int r
 	uint16_t index;
 
 	if (rbp)
-		rule.fp = (struct unwind_value){.where = UNWIND_AT_CFA, .offset = -8 * (int32_t)rbp};
+		rule.fp =
+			(struct unwind_value){.where = UNWIND_AT_CFA, .offset = -8 * (int32_t)rbp};
 	if (rule_table_index(m->out->rules, &rule, &index) != 0)
 		return (struct unwind_row){.kind = UNWIND_UNSUPPORTED};
 	return (struct unwind_row){.kind = UNWIND_EXTENDED, .cfa = index};
@@ -205,12 +206,15 @@ static struct unwind_row row_at(struct maker *m, uint64_t pc, int32_t delta)
 	if (delta < 0 || delta > DELTA_MAX || delta % 8 || m->saved % 8 || rbp > UINT8_MAX)
 		return (struct unwind_row){.kind = UNWIND_UNSUPPORTED};
 	if (by_rbp && pc >= m->copied_at && delta / 8 < UINT16_MAX)
-		return (struct unwind_row){.kind = UNWIND_RBP, .cfa = (uint16_t)(delta / 8 + 1), .rbp = (uint8_t)rbp};
+		return (struct unwind_row){
+			.kind = UNWIND_RBP, .cfa = (uint16_t)(delta / 8 + 1), .rbp = (uint8_t)rbp};
 	if (by_rbp)
-		return (struct unwind_row){.kind = UNWIND_RBP, .cfa = (uint16_t)rbp, .rbp = (uint8_t)rbp};
+		return (struct unwind_row){
+			.kind = UNWIND_RBP, .cfa = (uint16_t)rbp, .rbp = (uint8_t)rbp};
 	if (m->how == INTERRUPTS || delta / 8 >= UINT16_MAX)
 		return rule_row(m, delta, rbp);
-	return (struct unwind_row){.kind = UNWIND_RSP, .cfa = (uint16_t)(delta / 8 + 1), .rbp = (uint8_t)rbp};
+	return (struct unwind_row){
+		.kind = UNWIND_RSP, .cfa = (uint16_t)(delta / 8 + 1), .rbp = (uint8_t)rbp};
 }
 
 /* The length of the `add $n,%rsp` (or sub) that ends at pc; 0: there is none. */
@@ -237,9 +241,10 @@ static void put_run(struct maker *m, uint64_t from, uint64_t to, int32_t delta, 
 		unsigned int length = add_before(m, to);
 
 		if (length && to - length > from)
-			put(m, to - length, (struct unwind_row){.kind = UNWIND_RSP,
-								.cfa = (uint16_t)(delta / 8 + 1),
-								.rbp = row.rbp});
+			put(m, to - length,
+			    (struct unwind_row){.kind = UNWIND_RSP,
+						.cfa = (uint16_t)(delta / 8 + 1),
+						.rbp = row.rbp});
 	}
 }
 
@@ -268,10 +273,11 @@ static uint64_t find_left(const struct maker *m)
 static enum special special_of(const struct go_pclntab *g, const struct go_func *f)
 {
 	const char *name = go_stored_name(g, f->name);
-	bool may_be = name && (strncmp(name, "runtime.", 8) == 0 || strncmp(name, "_rt0_", 5) == 0 ||
-			       strcmp(name, "gogo") == 0);
+	bool may_be = name && (strncmp(name, "runtime.", 8) == 0 ||
+			       strncmp(name, "_rt0_", 5) == 0 || strcmp(name, "gogo") == 0);
 
-	for (unsigned int i = 0; may_be && i < sizeof(special_names) / sizeof(special_names[0]); i++)
+	for (unsigned int i = 0; may_be && i < sizeof(special_names) / sizeof(special_names[0]);
+	     i++)
 		if (strcmp(name, special_names[i].name) == 0)
 			return special_names[i].how;
 	if (f->flags & GO_TOP_FRAME)
@@ -327,7 +333,8 @@ int go_rows(const struct elf_object *o, const struct row_sink *so_far, struct ro
 	(void)so_far;
 	if (err)
 		return err == -ENOENT ? 0 : err;
-	/* Runs are shared between functions, but none is shorter than an instruction of the file. */
+	/* Runs are shared between functions, but none is shorter than an instruction of the file.
+	 */
 	m.budget = o->size;
 	for (uint32_t i = 0; i < g->n_functions && !m.err; i++) {
 		if (!go_func_at(g, i, &m.f) || m.f.start < out->floor || !m.budget ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tiny Go program, as far as an ELF file tells: six functions, their pclntab in each of its formats, and
- * the module's record. It has no section headers, so all must be searched for.
+ * A tiny Go program, as far as an ELF file tells: six functions, their pclntab in each of its
+ * formats, and the module's record. It has no section headers, so all must be searched for.
  */
 #ifndef WIREPROF_TESTS_GO_IMAGE_H
 #define WIREPROF_TESTS_GO_IMAGE_H
@@ -22,7 +22,7 @@ enum { GO_FUNCTIONS = 6, GO_FUNCTION_BYTES = 0x40 };
 struct go_image {
 	uint8_t bytes[GO_IMAGE_BYTES];
 	unsigned int version; /* 2, 16, 18 or 20, as in Go 1.20 */
-	size_t n;	      /* end of what is written of the read-only data */
+	size_t n;             /* end of what is written of the read-only data */
 	uint32_t pcsp[GO_FUNCTIONS], pcfile, pcln, pcinline, tree;
 	size_t parts[5]; /* where names, cutab, files, pctab, functab begin; from the header */
 };
@@ -39,20 +39,36 @@ static const struct go_image_function {
 	struct go_run delta[6];
 } go_image_functions[GO_FUNCTIONS] = {
 	/* push %rbp; mov %rsp,%rbp; sub $24,%rsp; nop...; add $24,%rsp; pop %rbp; ret */
-	{"main.main", "\x55\x48\x89\xe5\x48\x83\xec\x18\x90\x90\x90\x90\x48\x83\xc4\x18\x5d\xc3", 18, 0,
+	{"main.main",
+	 "\x55\x48\x89\xe5\x48\x83\xec\x18\x90\x90\x90\x90\x48\x83\xc4\x18\x5d\xc3",
+	 18,
+	 0,
 	 {{0, 1}, {8, 7}, {32, 8}, {8, 1}, {0, 1}}},
-	/* sub $24,%rsp; mov %rbp,16(%rsp); lea 16(%rsp),%rbp; nop; mov 16(%rsp),%rbp; add $24,%rsp; ret */
+	/* sub $24,%rsp; mov %rbp,16(%rsp); lea 16(%rsp),%rbp; nop; mov 16(%rsp),%rbp; add $24,%rsp;
+	   ret */
 	{"main.F[go.shape.int]",
-	 "\x48\x83\xec\x18\x48\x89\x6c\x24\x10\x48\x8d\x6c\x24\x10\x90\x48\x8b\x6c\x24\x10\x48\x83\xc4\x18\xc3",
-	 25, 0, {{0, 4}, {24, 20}, {0, 1}}},
+	 "\x48\x83\xec\x18\x48\x89\x6c\x24\x10\x48\x8d\x6c\x24\x10\x90\x48\x8b\x6c\x24\x10\x48\x83"
+	 "\xc4\x18\xc3",
+	 25,
+	 0,
+	 {{0, 4}, {24, 20}, {0, 1}}},
 	{"runtime.goexit", "\x90\xe8\0\0\0\0\x90", 7, 1, {{0, 7}}},
 	/* push %rbp; mov %rsp,%rbp; nop; mov 56(%r14),%rsp; push %rax; call *%r12 */
-	{"runtime.mcall", "\x55\x48\x89\xe5\x90\x49\x8b\x66\x38\x50\x41\xff\xd4\x90", 14, 2,
+	{"runtime.mcall",
+	 "\x55\x48\x89\xe5\x90\x49\x8b\x66\x38\x50\x41\xff\xd4\x90",
+	 14,
+	 2,
 	 {{0, 1}, {8, 9}, {16, 4}}},
 	/* push %rbp; mov %rsp,%rbp; mov 56(%rdx),%rsp; call *%rdi; pop %rbp; ret */
-	{"runtime.systemstack", "\x55\x48\x89\xe5\x48\x8b\x62\x38\xff\xd7\x5d\xc3", 12, 2,
+	{"runtime.systemstack",
+	 "\x55\x48\x89\xe5\x48\x8b\x62\x38\xff\xd7\x5d\xc3",
+	 12,
+	 2,
 	 {{0, 1}, {8, 10}, {0, 1}}},
-	{"runtime.asyncPreempt", "\x55\x48\x89\xe5\x9c\x90\x9d\x5d\xc3", 9, 0,
+	{"runtime.asyncPreempt",
+	 "\x55\x48\x89\xe5\x9c\x90\x9d\x5d\xc3",
+	 9,
+	 0,
 	 {{0, 1}, {8, 4}, {16, 2}, {8, 1}, {0, 1}}},
 };
 
@@ -88,7 +104,8 @@ static inline uint32_t go_put_runs(struct go_image *m, const struct go_run *run,
 
 	for (; run->bytes; before = run++->value) {
 		int32_t delta = run->value - before;
-		uint8_t pair[] = {(uint8_t)(delta < 0 ? ~(2 * delta) : 2 * delta), (uint8_t)run->bytes};
+		uint8_t pair[] = {(uint8_t)(delta < 0 ? ~(2 * delta) : 2 * delta),
+				  (uint8_t)run->bytes};
 
 		go_put(m, pair, 2);
 	}
@@ -134,7 +151,8 @@ static inline void go_put_functab(struct go_image *m, const uint32_t *names, siz
 		uint64_t wide[] = {GO_TEXT_VADDR + i * GO_FUNCTION_BYTES, m->n - from};
 		uint32_t narrow[] = {(uint32_t)(i * GO_FUNCTION_BYTES), (uint32_t)(m->n - from)};
 
-		memcpy(m->bytes + table + i * each, m->version >= 18 ? (void *)narrow : (void *)wide,
+		memcpy(m->bytes + table + i * each,
+		       m->version >= 18 ? (void *)narrow : (void *)wide,
 		       i < GO_FUNCTIONS ? each : each / 2);
 		if (i < GO_FUNCTIONS)
 			go_put_record(m, i, names[i]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libFuzzer: arbitrary bytes as a Go program. What must hold of any: rows ascend and refer to rules that
- * are there, functions cover what they were found for, names are not empty and every text ends.
+ * libFuzzer: arbitrary bytes as a Go program. What must hold of any: rows ascend and refer to rules
+ * that are there, functions cover what they were found for, names are not empty and every text
+ * ends.
  *
  * The seeds are the programs of tests/go_image.h: one of each format of the table.
  */

@@ -4,8 +4,8 @@
  * DWARF:
  *
  *	names	are those of .symtab, shortened as Go shortens them
- *	rows	have libdw's CFA (of .debug_frame) at their first and last byte; but where the function
- *		switches stacks or has no caller, of which .debug_frame does not know: those are listed
+ *	rows	have libdw's CFA (of .debug_frame) at their first and last byte; but where the
+ *function switches stacks or has no caller, of which .debug_frame does not know: those are listed
  *	rbp	is where the instructions of the prologue put it
  *	lines	the line of the innermost is libdw's
  *
@@ -39,15 +39,39 @@ struct check {
 
 /* Functions of which .debug_frame says what their stack was before they left it. */
 static const char *const excused[] = {
-	"runtime.goexit",      "runtime.mstart",	"runtime.rt0_go",	"_rt0_amd64",
-	"_rt0_amd64_linux",    "runtime.mcall",		"runtime.morestack",	"runtime.gogo",
-	"gogo",		       "runtime.clone",		"runtime.systemstack",	"runtime.asmcgocall",
-	"runtime.cgocallback", "runtime.asyncPreempt",	"runtime.sigpanic",	"runtime.sigpanic0",
-	"runtime.nanotime1",   "runtime.walltime1",	"runtime.vgetrandom1",	"runtime.walltime",
-	"time.now",	       "runtime.callCgoMmap",	"runtime.callCgoMunmap", "runtime.sigfwd",
-	"runtime.callCgoSigaction", "runtime.asmcgocall_no_g", "runtime.sigreturn",
-	"runtime.sigreturn__sigaction", "runtime.switchToCrashStack0", "runtime.debugCallV2",
-	"_rt0_amd64_lib", "time.runtimeNow", "syscall.rawVforkSyscall",
+	"runtime.goexit",
+	"runtime.mstart",
+	"runtime.rt0_go",
+	"_rt0_amd64",
+	"_rt0_amd64_linux",
+	"runtime.mcall",
+	"runtime.morestack",
+	"runtime.gogo",
+	"gogo",
+	"runtime.clone",
+	"runtime.systemstack",
+	"runtime.asmcgocall",
+	"runtime.cgocallback",
+	"runtime.asyncPreempt",
+	"runtime.sigpanic",
+	"runtime.sigpanic0",
+	"runtime.nanotime1",
+	"runtime.walltime1",
+	"runtime.vgetrandom1",
+	"runtime.walltime",
+	"time.now",
+	"runtime.callCgoMmap",
+	"runtime.callCgoMunmap",
+	"runtime.sigfwd",
+	"runtime.callCgoSigaction",
+	"runtime.asmcgocall_no_g",
+	"runtime.sigreturn",
+	"runtime.sigreturn__sigaction",
+	"runtime.switchToCrashStack0",
+	"runtime.debugCallV2",
+	"_rt0_amd64_lib",
+	"time.runtimeNow",
+	"syscall.rawVforkSyscall",
 };
 
 static bool is_excused(const char *name)
@@ -62,7 +86,8 @@ static void differ(struct check *c, const char *what, uint64_t pc, const char *n
 		   const char *b)
 {
 	if (c->differences++ < SHOWN_DIFFERENCES)
-		printf("%s: %s at %#" PRIx64 " in %s: %s, expected %s\n", c->path, what, pc, name, a, b);
+		printf("%s: %s at %#" PRIx64 " in %s: %s, expected %s\n", c->path, what, pc, name,
+		       a, b);
 }
 
 /* libdw's CFA as an offset from rsp in words; -1: another, or none. */
@@ -131,8 +156,8 @@ static bool rbp_may_change(const uint8_t *code, uint64_t n, const struct unwind_
 	return n >= 1 && row->cfa > before->cfa; /* behind a return */
 }
 
-static void check_rbp(struct check *c, const struct unwind_row *before, const struct unwind_row *row,
-		      uint64_t pc)
+static void check_rbp(struct check *c, const struct unwind_row *before,
+		      const struct unwind_row *row, uint64_t pc)
 {
 	struct go_function f;
 	Elf_Data *data = NULL;

@@ -27,7 +27,7 @@
 #include <unistd.h>
 #include "symbolizer/elf_object.h"
 
-#define STEPS		  200000
+#define STEPS             200000
 #define SHOWN_DIFFERENCES 8
 
 struct frame {
@@ -48,9 +48,13 @@ struct run {
 static bool is_left_out(struct run *r, uint64_t pc)
 {
 	static const char *const names[] = {
-		"runtime.mcall",       "gogo",		    "runtime.gogo",	 "runtime.morestack",
-		"runtime.systemstack", "runtime.asmcgocall", "runtime.cgocallback", "runtime.rt0_go",
-		"runtime.goexit",      "runtime.mstart",    "runtime.sigtramp",  "runtime.clone",
+		"runtime.mcall",       "gogo",
+		"runtime.gogo",        "runtime.morestack",
+		"runtime.systemstack", "runtime.asmcgocall",
+		"runtime.cgocallback", "runtime.rt0_go",
+		"runtime.goexit",      "runtime.mstart",
+		"runtime.sigtramp",    "runtime.clone",
+		"runtime.cgoSigtramp",
 	};
 	struct elf_symbol s;
 
@@ -82,7 +86,8 @@ static const struct unwind_row *row_of(const struct run *r, uint64_t pc)
 static uint64_t word(const struct run *r, uint64_t address)
 {
 	uint64_t value = 0;
-	struct iovec to = {&value, sizeof(value)}, from = {(void *)(uintptr_t)address, sizeof(value)};
+	struct iovec to = {&value, sizeof(value)},
+		     from = {(void *)(uintptr_t)address, sizeof(value)};
 
 	return process_vm_readv(r->pid, &to, 1, &from, 1, 0) == sizeof(value) ? value : 0;
 }
@@ -126,7 +131,8 @@ static void compare(struct run *r, const struct frame *a, const struct frame *b)
 	if (b->pc == a->ra && b->rsp == a->cfa) {
 		expect(r, b->rbp == a->caller_rbp, "rbp after return", a, b);
 		r->returns++;
-	} else if (b->rsp == a->rsp - 8 && b->cfa == a->rsp && b->ra > a->pc && b->ra <= a->pc + 8) {
+	} else if (b->rsp == a->rsp - 8 && b->cfa == a->rsp && b->ra > a->pc &&
+		   b->ra <= a->pc + 8) {
 		expect(r, b->caller_rbp == a->rbp, "rbp after call", a, b);
 		r->calls++;
 	} else {
@@ -171,7 +177,8 @@ static void run_steps(struct run *r, uint64_t steps)
 	       waitpid(r->pid, &status, 0) == r->pid && (sig = stopped_by(status)) >= 0 &&
 	       ptrace(PTRACE_GETREGS, r->pid, NULL, &regs) == 0) {
 		now = frame_of(r, &regs);
-		if (sig == 0 && now.pc != before.pc) /* else a signal, or a rep instruction goes on */
+		if (sig == 0 &&
+		    now.pc != before.pc) /* else a signal, or a rep instruction goes on */
 			compare(r, &before, &now);
 		before = now;
 	}
@@ -195,8 +202,8 @@ static uint64_t check_file(const char *path, uint64_t steps)
 		kill(r.pid, SIGKILL);
 		waitpid(r.pid, &status, 0);
 	}
-	printf("%s: %" PRIu64 " instructions compared, %" PRIu64 " calls, %" PRIu64 " returns; %" PRIu64
-	       " left out; %" PRIu64 " differences\n",
+	printf("%s: %" PRIu64 " instructions compared, %" PRIu64 " calls, %" PRIu64
+	       " returns; %" PRIu64 " left out; %" PRIu64 " differences\n",
 	       path, r.compared, r.calls, r.returns, r.unknown, r.differences);
 	unwind_rows_free(&r.u);
 	elf_object_free(r.o);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Go's pclntab, on a program assembled in memory (go_image.h) in each format, and on broken ones. */
+/* Go's pclntab, on a program assembled in memory (go_image.h) in each format, and on broken ones.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,7 +62,8 @@ static void names_are_as_go_prints_them(void **state)
 	}
 }
 
-static void assert_line(const struct go_line *line, const char *name, const char *file, uint32_t number)
+static void assert_line(const struct go_line *line, const char *name, const char *file,
+			uint32_t number)
 {
 	assert_string_equal(line->name, name);
 	assert_string_equal(line->file, file);
@@ -105,8 +107,8 @@ static const struct unwind_row *row_of(const struct unwind_rows *u, uint64_t vad
 	return found;
 }
 
-static void assert_row(const struct unwind_rows *u, unsigned int function, unsigned int byte, int kind,
-		       int cfa, int rbp)
+static void assert_row(const struct unwind_rows *u, unsigned int function, unsigned int byte,
+		       int kind, int cfa, int rbp)
 {
 	const struct unwind_row *row = row_of(u, at(function, byte));
 

@@ -34,6 +34,19 @@ func deepC(depth int, n C.int) C.int {
 	return deepC(depth-1, n) + 1
 }
 
+// While C calls Go, C's frames point into the goroutine's stack: where it was before it had to grow. So it grows first.
+//
+//go:noinline
+func room(depth int) int {
+	var block [512]byte
+	if depth == 0 {
+		return 0
+	}
+	block[depth] = 1
+	return room(depth-1) + int(block[depth])
+}
+
 func extra() {
+	sink += room(64)
 	sink += int(C.call_back(200000))
 }
