@@ -19,6 +19,7 @@
  *of the vdso) are unwound by rbp. Those of the runtime that have no caller, or none that could be
  *found, end the stack: where Go's own tracebacks end.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include "frame_section.h"
@@ -170,8 +171,10 @@ static void find_saved(struct maker *m, uint64_t pc, int32_t delta)
 static void put(struct maker *m, uint64_t pc, struct unwind_row row)
 {
 	m->err = m->err ? m->err : row_sink_reserve(m->out, 1);
-	if (!m->err)
-		row_sink_put(m->out, pc, row);
+	if (m->err)
+		return;
+	assert(m->out->rows);
+	row_sink_put(m->out, pc, row);
 }
 
 /* What a plain row cannot say: a large frame, or a caller that was interrupted. */
