@@ -54,7 +54,6 @@ struct record {
 	uint64_t cie_offset; /* in the section: FDE only */
 	uint64_t bytes;
 	bool is_cie;
-	bool is_empty; /* .debug_frame: padding */
 };
 
 struct fde {
@@ -81,7 +80,8 @@ static struct cursor section_cursor(const struct builder *b, uint64_t offset)
 }
 
 /*
- * Reads the record at an offset of at most the section's size.
+ * Reads the record at an offset of at most the section's size. An empty one ends .eh_frame; in
+ * .debug_frame it is padding, and given as a CIE (that does not parse).
  * Returns 0, -ENOENT at the end mark or the section's end, -EPROTO.
  */
 static int read_record(const struct builder *b, uint64_t offset, struct record *r)
@@ -93,7 +93,6 @@ static int read_record(const struct builder *b, uint64_t offset, struct record *
 	if (cursor_left(&c) < sizeof(uint32_t))
 		return -ENOENT;
 	length = cursor_u32(&c);
-	r->is_empty = length == 0 && debug_frame;
 	if (length == 0 && !debug_frame)
 		return -ENOENT;
 	if (length == UINT32_MAX) {
@@ -104,7 +103,10 @@ static int read_record(const struct builder *b, uint64_t offset, struct record *
 		return -EPROTO;
 	c.end = c.p + length;
 	r->bytes = (uint64_t)(c.end - c.start) - offset;
-	if (r->is_empty)
+	r->c = c;
+	r->cie_offset = 0;
+	r->is_cie = true;
+	if (length == 0)
 		return 0;
 	field = (uint64_t)(c.p - c.start);
 	pointer = wide ? cursor_u64(&c) : cursor_u32(&c);
@@ -199,8 +201,7 @@ static const struct cfi_cie *find_cie(struct builder *b, uint64_t offset)
 
 	if (slot->offset_plus_1 != offset + 1) {
 		slot->offset_plus_1 = 0;
-		if (read_record(b, offset, &r) != 0 || r.is_empty || !r.is_cie ||
-		    r.bytes > b->cie_budget)
+		if (read_record(b, offset, &r) != 0 || !r.is_cie || r.bytes > b->cie_budget)
 			return NULL;
 		b->cie_budget -= r.bytes;
 		slot->cie.bad = !parse_cie(&slot->cie, r.c);
@@ -335,7 +336,7 @@ static int list_fdes(struct builder *b, struct fde_at **out, size_t *n_out)
 		uint64_t at = offset;
 
 		offset += r.bytes;
-		if (r.is_empty || r.is_cie)
+		if (r.is_cie)
 			continue;
 		err = read_fde(b, &r, &f);
 		/* .debug_frame still has the functions that the linker threw away, at zero. */

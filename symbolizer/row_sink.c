@@ -6,6 +6,7 @@
  * that is at most half full, and a walk of at most PROBES_MAX slots. Whoever makes collisions on
  * purpose gets the same rule stored twice.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,7 @@ int row_sink_fill(struct row_sink *s, const struct row_sink *more)
 	err = row_sink_reserve(&out, 2 * s->n + more->n + 2);
 	if (err)
 		return err;
+	assert(out.rows);
 	out.floor = s->base;
 	fill_gap(&out, more, &k, s->base, s->n ? s->base + s->rows[0].pc : s->end);
 	for (size_t i = 0; i < s->n; i++) {
