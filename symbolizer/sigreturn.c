@@ -12,7 +12,7 @@
  * segment that holds more than code (rodata, in libraries that were linked without
  * -z separate-code) only the sections that are code.
  */
-#include <errno.h>
+#include <assert.h>
 #include <string.h>
 #include "cfi_x86_64.h"
 #include "frame_section.h"
@@ -30,6 +30,7 @@ static int put_match(struct row_sink *out, uint64_t start, uint64_t end)
 
 	if (err)
 		return err;
+	assert(out->rows);
 	if (out->n && start <= out->floor)
 		out->n--; /* no gap: the end of the one before */
 	else if (start > out->base && out->n == 0)

@@ -321,6 +321,32 @@ static void test_debug_frame_oddities(void **state)
 	EXPECT_NOTHING;
 }
 
+/* Functions that the linker dropped are at zero, which may be text: that of the file's headers. */
+static void test_dropped_functions(void **state)
+{
+	struct buffer b = {0};
+	struct unwind_rows u;
+	struct elf_object *o;
+	size_t cie = debug_cie(&b, 1, "", false);
+
+	(void)state;
+	debug_fde(&b, cie, 0, 0x80, 24, false);
+	debug_fde(&b, cie, 0x40, 0x40, 16, false);
+	begin_image();
+	add_frame(".debug_frame", &b);
+	finish_image();
+	((Elf64_Phdr *)(image.bytes + sizeof(Elf64_Ehdr)))->p_vaddr = 0;
+	assert_int_equal(elf_object_open_memory(image.bytes, image.n, "test", &o), 0);
+	assert_int_equal(elf_object_unwind_rows(o, &u), 0);
+	assert_int_equal(u.bad_fdes, 0);
+	assert_int_equal(u.n_rows, 3);
+	assert_int_equal(u.rows[0].kind, UNWIND_NONE);
+	assert_int_equal(u.rows[1].pc, 0x40);
+	assert_int_equal(u.rows[1].cfa, 2);
+	unwind_rows_free(&u);
+	elf_object_free(o);
+}
+
 static void test_signal_frame_in_debug_frame(void **state)
 {
 	struct buffer b = two_functions(1, "S", false);
@@ -586,6 +612,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_debug_frame),
 		cmocka_unit_test(test_debug_frame_oddities),
+		cmocka_unit_test(test_dropped_functions),
 		cmocka_unit_test(test_signal_frame_in_debug_frame),
 		cmocka_unit_test(test_gaps_are_filled),
 		cmocka_unit_test(test_compressed),
