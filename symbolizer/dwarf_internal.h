@@ -64,4 +64,10 @@ void dwarf_function_names(Dwarf_Die *die, struct elf_line *out);
 /* Where the inlined call was made: file and line. */
 void dwarf_call_site(Dwarf_Die *inlined, Dwarf_Files *files, struct elf_line *out);
 
+/* elf_debug.c: whether there is DWARF to read. Opens debug files. */
+bool elf_object_has_dwarf(struct elf_object *o);
+/* elf_lines_process.c: as elf_lines_resolve(), from DWARF alone. */
+int dwarf_lines_resolve(struct elf_object *o, const uint64_t *vaddrs, size_t n, unsigned int limit_ms,
+			elf_lines_found found, void *context);
+
 #endif

@@ -40,7 +40,7 @@ void elf_object_open_debug(struct elf_object *o)
 	o->has_lines = from && debug_alt_open(from, &o->alt) == 0;
 }
 
-bool elf_object_has_lines(struct elf_object *o)
+bool elf_object_has_dwarf(struct elf_object *o)
 {
 	elf_object_open_debug(o);
 	return o->has_lines;
@@ -48,7 +48,7 @@ bool elf_object_has_lines(struct elf_object *o)
 
 size_t elf_object_lines(struct elf_object *o, uint64_t vaddr, struct elf_line *out, size_t room)
 {
-	if (!o->lines_opened && elf_object_has_lines(o))
+	if (!o->lines_opened && elf_object_has_dwarf(o))
 		o->lines = dwarf_lines_new(o, dwarf_source(o), o->alt);
 	o->lines_opened = true;
 	return o->lines ? dwarf_lines_at(o->lines, vaddr, out, room) : 0;

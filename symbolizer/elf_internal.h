@@ -54,6 +54,8 @@ bool elf_image_bytes(const struct elf_object *o, uint64_t offset, uint64_t size,
 /* The i-th header, i < n_phdr or n_shdr; false where the file does not have it. */
 bool elf_phdr(const struct elf_object *o, uint32_t i, Elf64_Phdr *out);
 bool elf_shdr(const struct elf_object *o, uint32_t i, Elf64_Shdr *out);
+/* Whether it is a Go program, whose pclntab can be read. */
+bool elf_object_is_go(struct elf_object *o);
 bool elf_section_by_name(const struct elf_object *o, const char *name, Elf64_Shdr *out);
 bool elf_section_by_type(const struct elf_object *o, uint32_t type, Elf64_Shdr *out);
 /* Whether [vaddr, vaddr + filesz) is code that this file has. */

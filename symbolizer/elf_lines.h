@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Source lines and inlined functions of an object's addresses, from its DWARF (or its debug file's).
+ * Source lines and inlined functions of an object's addresses, from its DWARF (or its debug file's); those
+ * of Go's functions from the pclntab, which is always there, cheap, and read by code of ours.
  *
  * libdw reads the DWARF, and libdw is not hardened: a broken file can crash it or keep it busy for
  * ever. So a profiler asks elf_lines_resolve(), which reads in a process of its own, limited in
@@ -12,7 +13,7 @@
 
 #include "elf_object.h"
 
-/* Whether there is DWARF to read. Opens debug files, as asking for symbols does. */
+/* Whether there is anything to read: DWARF, or Go's pclntab. Opens debug files, as asking for symbols does. */
 bool elf_object_has_lines(struct elf_object *o);
 
 /* Functions that one address is shown in: of deeper ones, the innermost are left out. */
@@ -28,7 +29,7 @@ struct elf_line {
 
 /*
  * The functions that vaddr lies in: the innermost inlined one first, the one that is no inlined one
- * last. Returns how many of at most `room`; 0 where the DWARF says nothing. The text lives until the
+ * last, from DWARF. Returns how many of at most `room`; 0 where that says nothing. The text lives until the
  * object is freed. Quickest by ascending addresses.
  */
 size_t elf_object_lines(struct elf_object *o, uint64_t vaddr, struct elf_line *out, size_t room);

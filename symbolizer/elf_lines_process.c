@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "dwarf_internal.h"
 #include "elf_lines.h"
 
 #define CHILD_MEMORY_MAX (UINT64_C(1) << 30) /* private memory: what libdw uncompresses and keeps */
@@ -363,14 +364,14 @@ static void reader_free(struct reader *r)
 	free(r);
 }
 
-int elf_lines_resolve(struct elf_object *o, const uint64_t *vaddrs, size_t n, unsigned int limit_ms,
+int dwarf_lines_resolve(struct elf_object *o, const uint64_t *vaddrs, size_t n, unsigned int limit_ms,
 		      elf_lines_found found, void *context)
 {
 	struct reader *r;
 	int ends[2], err;
 	pid_t child;
 
-	if (!n || !elf_object_has_lines(o))
+	if (!n || !elf_object_has_dwarf(o))
 		return 0;
 	r = calloc(1, sizeof(*r));
 	if (!r)

@@ -440,7 +440,12 @@ static struct go_pclntab *go_of(struct elf_object *o)
 	return o->go;
 }
 
-size_t elf_object_go_lines(struct elf_object *o, uint64_t vaddr, struct go_line *out, size_t room)
+bool elf_object_is_go(struct elf_object *o)
+{
+	return go_of(o) != NULL;
+}
+
+size_t elf_object_go_lines(struct elf_object *o, uint64_t vaddr, struct elf_line *out, size_t room)
 {
 	struct go_pclntab *g = go_of(o);
 

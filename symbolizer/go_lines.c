@@ -97,7 +97,7 @@ static const char *file_at(const struct go_pclntab *g, const struct go_func *f, 
 }
 
 static void line_at(const struct go_pclntab *g, const struct go_func *f, uint64_t pc,
-		    struct go_line *out)
+		    struct elf_line *out)
 {
 	int32_t value;
 
@@ -170,7 +170,7 @@ static bool call_at(const struct go_pclntab *g, const struct go_func *f, uint64_
 	       inlined_call(g, f, tree, (uint32_t)i, out);
 }
 
-size_t go_pclntab_lines(struct go_pclntab *g, uint64_t vaddr, struct go_line *out, size_t room)
+size_t go_pclntab_lines(struct go_pclntab *g, uint64_t vaddr, struct elf_line *out, size_t room)
 {
 	struct inlined_call call = {0};
 	bool inlined = true;
@@ -180,7 +180,7 @@ size_t go_pclntab_lines(struct go_pclntab *g, uint64_t vaddr, struct go_line *ou
 	if (room == 0 || !go_func_of(g, vaddr, &f))
 		return 0;
 	for (int depth = 0; inlined && depth < INLINE_DEPTH_MAX; depth++) {
-		struct go_line line = {0};
+		struct elf_line line = {0};
 		const char *name;
 
 		inlined = call_at(g, &f, vaddr, &call);

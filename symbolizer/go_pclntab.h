@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "elf_lines.h"
 
 struct elf_object;
 struct go_pclntab; /* opaque */
@@ -30,20 +31,13 @@ struct go_function {
 /* The function that holds a vaddr; false where there is none. */
 bool go_pclntab_function(struct go_pclntab *g, uint64_t vaddr, struct go_function *out);
 
-/* The members are those of an object's lines from DWARF (struct elf_line), in the same order. */
-struct go_line {
-	const char *name;
-	const char *file;    /* NULL: unknown */
-	uint32_t line;       /* 0: unknown */
-	uint32_t start_line; /* where the function begins; 0: unknown (before Go 1.20) */
-};
 /*
  * The functions that vaddr lies in: the innermost inlined one first, the one that is no inlined one
- * last. Returns how many of at most `room`, 0 where the address is in no function of Go's. Inlined
+ * last. Returns how many of at most `room`, 0 where the address is in no function of Go's. start_line is known from Go 1.20 on. Inlined
  * calls are known from Go 1.18 on; before, the line is that of the innermost.
  */
-size_t go_pclntab_lines(struct go_pclntab *g, uint64_t vaddr, struct go_line *out, size_t room);
+size_t go_pclntab_lines(struct go_pclntab *g, uint64_t vaddr, struct elf_line *out, size_t room);
 /* The same by the object's own table, opened on first use (elf_object.c); 0 where it has none. */
-size_t elf_object_go_lines(struct elf_object *o, uint64_t vaddr, struct go_line *out, size_t room);
+size_t elf_object_go_lines(struct elf_object *o, uint64_t vaddr, struct elf_line *out, size_t room);
 
 #endif

@@ -31,7 +31,7 @@ static void check_rows(const struct elf_object *o)
 static void check_address(struct elf_object *o, struct go_pclntab *g, uint64_t vaddr)
 {
 	struct go_function f;
-	struct go_line lines[16];
+	struct elf_line lines[16];
 	size_t n = go_pclntab_lines(g, vaddr, lines, 16), text = 0;
 
 	assert(n <= 16);

@@ -92,7 +92,7 @@ class Go(CompiledTest):
         what = "%s %s" % (version, kind)
         program = self.build(go, kind)
         process = self.start(program)
-        profile, err = record(process.pid, 3, "--verbose", hz=1999)
+        profile, err = record(process.pid, 3, "--verbose", "--no-inlines", hz=1999)
         self.end(process)
         samples = [s for s in profile.samples if user_part(s)[0]]
         self.check_tops(samples, what, re.findall("wireprof: (.*(?:truncated|complete stack).*)", err))

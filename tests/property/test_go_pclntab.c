@@ -267,7 +267,7 @@ static void check_line(struct check *c, uint64_t pc, Dwarf_Line *line)
 {
 	const char *file = dwarf_linesrc(line, NULL, NULL);
 	char have[300], want[300];
-	struct go_line ours[64];
+	struct elf_line ours[64];
 	size_t n = go_pclntab_lines(c->g, pc, ours, 64);
 	int number = 0;
 

@@ -62,7 +62,7 @@ static void names_are_as_go_prints_them(void **state)
 	}
 }
 
-static void assert_line(const struct go_line *line, const char *name, const char *file,
+static void assert_line(const struct elf_line *line, const char *name, const char *file,
 			uint32_t number)
 {
 	assert_string_equal(line->name, name);
@@ -75,7 +75,7 @@ static void lines_and_inlined_calls(void **state)
 	(void)state;
 	for (unsigned int v = 0; v < 4; v++) {
 		struct elf_object *o = open_version(versions[v]);
-		struct go_line lines[4];
+		struct elf_line lines[4];
 
 		assert_int_equal(elf_object_go_lines(o, at(MAIN, 0), lines, 4), 1);
 		assert_line(&lines[0], "main.main", "/src/main.go", 11);
@@ -190,7 +190,7 @@ static void an_interrupting_function_has_rules(void **state)
 /* Everything that can be asked of an image, which must not crash, hang or leak. */
 static void ask_all(void)
 {
-	struct go_line lines[8];
+	struct elf_line lines[8];
 	struct elf_object *o;
 	struct unwind_rows u;
 	struct elf_symbol s;
@@ -222,7 +222,7 @@ static void any_byte_may_be_wrong(void **state)
 
 static void inlined_calls_that_never_end(void **state)
 {
-	struct go_line lines[8];
+	struct elf_line lines[8];
 	struct elf_object *o;
 
 	(void)state;
