@@ -55,6 +55,13 @@ class Go(CompiledTest):
         subprocess.run([go, "build", "-o", out, *options, *sources], check=True, cwd=PROGRAMS, env=env)
         return out
 
+    @staticmethod
+    def is_inlined(program, name):
+        """A function that has no symbol: its name is in pclntab, with its type arguments."""
+        with open(program, "rb") as f:
+            pattern = re.escape(name.encode()).replace(rb"\[\.\.\.\]", rb"\[[^\0]*\]")
+            return re.search(rb"\0" + pattern + rb"\0", f.read()) is not None
+
     def check_tops(self, samples, what, reasons):
         """Every stack ends where Go's end. What is on the scheduler's stack is counted apart."""
         tops = collections.Counter()
@@ -80,7 +87,7 @@ class Go(CompiledTest):
     def check_c(self, samples, what):
         """C below Go below C below Go: asmcgocall twice, and 21 calls of deepC() between them."""
         both = [s.frames for s in samples if "main.deepC" in s.frames and s.frames[0] != "main.deepC" and
-                s.frames.count("runtime.asmcgocall") == 2]
+                s.frames.count("runtime.asmcgocall") == 2 and s.frames[-1] in TOPS]
         self.assertGreater(len(both), 20, what)
         for frames in both:
             self.assertEqual(frames.count("main.deepC"), 21, (what, frames))
@@ -101,7 +108,7 @@ class Go(CompiledTest):
             self.check_c(samples, what)
         seen = {shown(f) for s in samples for f in s.frames if is_go(f)}
         self.assertGreater(len(seen), 50, what)
-        self.assertEqual(seen - names, set(), what)
+        self.assertEqual({name for name in seen - names if not self.is_inlined(program, name)}, set(), what)
         unnamed = {f for s in samples for f in s.frames if f.startswith(os.path.basename(program) + "+0x")}
         if BUILDS[kind][0] is PURE:
             self.assertEqual(unnamed, set(), what)
