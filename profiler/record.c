@@ -22,7 +22,7 @@
 #include "summary.h"
 #include "truncated_files.h"
 
-#define SETTLE_MS      200 /* for unwind rows of the targets, before the first sample */
+#define SETTLE_MS      300 /* for unwind rows of the targets, before the first sample */
 #define CHILD_GRACE_MS 2000
 
 static volatile sig_atomic_t stop_asked;
