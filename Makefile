@@ -81,7 +81,7 @@ $(B)/gen/page.h: out/page.html
 BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev liblzma-dev libprotobuf-c-dev \
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
-CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go chromium chromium-driver python3-selenium procps \
+CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go rustc elfutils binutils xz-utils chromium chromium-driver python3-selenium procps \
 	util-linux libcap2-bin
 install = @tests/install-packages $(1)
 
