@@ -9,6 +9,7 @@
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
 # make bench    figures of the README
 # make bench-sample  what one sample costs
+# make bench-symbolize  names and lines of 100 000 samples, beside perf script (linux-perf)
 # make size     longest functions and files, BPF instructions per program
 
 ifeq ($(origin CC),default)
@@ -130,6 +131,11 @@ bench: $(B)/bench/overhead
 $(B)/bench/sample_cost: $(B)/obj/bench/sample_cost.o $(filter-out %/main.o,$(OBJ))
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(B)/bench/symbolize: $(B)/obj/bench/symbolize.o $(patsubst %.c,$(B)/obj/%.o,$(wildcard symbolizer/*.c))
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+bench-symbolize: $(B)/bench/symbolize
+	@/usr/bin/python3 tests/bench/symbolize.py $(BENCH_OPTIONS)
 bench-sample: $(B)/bench/sample_cost
 	@$(B)/bench/sample_cost $(BENCH_OPTIONS)
 
@@ -155,6 +161,6 @@ clean:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample lint size clean
+.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample bench-symbolize lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:
