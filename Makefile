@@ -8,7 +8,8 @@
 # make lint     clang-tidy, dependency directions
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
 # make bench    figures of the README: what the hooks cost a saturated server; bench-sample: what one sample costs;
-#               bench-rows: how fast unwind rows are built; bench-memory: with 400 objects
+#               bench-rows: how fast unwind rows are built; bench-memory: with 400 objects;
+#               bench-symbolize: names and lines of 100 000 samples, beside perf script (linux-perf)
 # make size     longest functions and files, BPF instructions per program
 
 ifeq ($(origin CC),default)
@@ -81,8 +82,8 @@ $(B)/gen/page.h: out/page.html
 BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev liblzma-dev libprotobuf-c-dev \
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
-CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go nodejs musl-tools binutils debuginfod \
-	libdebuginfod1 chromium chromium-driver python3-selenium procps util-linux libcap2-bin
+CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go rustc nodejs musl-tools binutils elfutils \
+	xz-utils debuginfod libdebuginfod1 chromium chromium-driver python3-selenium procps util-linux libcap2-bin
 install = @tests/install-packages $(1)
 
 demo-packages:
@@ -139,6 +140,8 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(filter-out %/main.o,$(OBJ))
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 bench: $(B)/bench/overhead
 	@$< $(BENCH_OPTIONS)
+bench-symbolize: $(B)/bench/symbolize
+	@/usr/bin/python3 tests/bench/symbolize.py $(BENCH_OPTIONS)
 bench-sample: $(B)/bench/sample_cost
 	@$< $(BENCH_OPTIONS)
 bench-rows: $(B)/bench/rows
@@ -169,6 +172,6 @@ clean:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample bench-rows \
-	bench-memory recordings lint size clean
+	bench-memory bench-symbolize recordings lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -261,7 +261,7 @@ static bool build(struct symbol_table *t)
 		t->n_parts = 0; /* on to the next table */
 		return false;
 	}
-	if (t->n_entries < n) {
+	if (t->n_entries && t->n_entries < n) {
 		struct entry *less = realloc(t->entries, t->n_entries * sizeof(*less));
 
 		t->entries = less ? less : t->entries;

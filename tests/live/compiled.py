@@ -24,8 +24,9 @@ def read_line(process, seconds=20):
 
 
 def user_part(sample):
-    """(frames, addresses, mappings) of the sample's user stack, leaf first, without marks."""
-    rows = [r for r in zip(sample.frames, sample.addresses, sample.mappings) if r[2] and r[2] != KERNEL]
+    """(frames, addresses, mappings) of the sample's user stack, leaf first, without marks and inlined functions."""
+    rows = [r[:3] for r in zip(sample.frames, sample.addresses, sample.mappings, sample.lines)
+            if r[2] and r[2] != KERNEL and not r[3].inlined]
     return tuple(zip(*rows)) if rows else ((), (), ())
 
 

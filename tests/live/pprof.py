@@ -47,13 +47,15 @@ def _message(data):
     return fields
 
 
-Sample = collections.namedtuple("Sample", "frames addresses mappings count nanoseconds labels locations")
+Sample = collections.namedtuple("Sample", "frames addresses mappings lines locations count nanoseconds labels")
+# Where a frame's code is in the source ("" and 0: unknown), by what name its symbol goes, and whether it was inlined.
+Line = collections.namedtuple("Line", "file line start system_name inlined")
 
 
 class Profile:
     """
-    samples: frames (names), addresses, mappings (files), each leaf first; values; labels {key: str or int};
-    locations: (names, address, mapping), one an address, where frames has one for each inlined function too.
+    samples: frames (names), addresses, mappings (files), lines, each leaf first, one for each inlined function too;
+    locations (frames and lines, address, mapping), one an address; values; labels {key: str or int}.
     """
 
     def __init__(self, path):
@@ -67,7 +69,7 @@ class Profile:
         functions = {}
         for raw in top[5]:
             m = _message(raw)
-            functions[one(m, 1)] = strings[one(m, 2)]
+            functions[one(m, 1)] = strings[one(m, 2)], strings[one(m, 3)], strings[one(m, 4)], one(m, 5)
         mappings = {0: ""}
         for raw in top[3]:
             m = _message(raw)
@@ -75,8 +77,11 @@ class Profile:
         locations = {}
         for raw in top[4]:
             m = _message(raw)
-            names = [functions[one(_message(line), 1)] for line in m[4]]
-            locations[one(m, 1)] = (names, one(m, 3), mappings[one(m, 2)])
+            lines = []
+            for i, line in enumerate(map(_message, m[4])):
+                name, system_name, file, start = functions[one(line, 1)]
+                lines.append((name, Line(file, one(line, 2), start, system_name, i + 1 < len(m[4]))))
+            locations[one(m, 1)] = (lines, one(m, 3), mappings[one(m, 2)])
         self.period = one(top, 12)
         self.duration_ns = one(top, 10)
         self.comments = [strings[i] for v in top[13] for i in _packed(v)]
@@ -90,13 +95,14 @@ class Profile:
             fields = _message(raw)
             key = self.strings[fields[1][0]]
             labels[key] = self.strings[fields[2][0]] if fields[2] else (fields[3] or [0])[0]
-        frames, addresses, mappings = [], [], []
+        frames, addresses, mappings, lines = [], [], [], []
         for i in ids:
-            names, address, mapping = locations[i]
-            frames += names  # several where functions were inlined; they share the address
-            addresses += [address] * len(names)
-            mappings += [mapping] * len(names)
-        return Sample(frames, addresses, mappings, count, nanoseconds, labels, [locations[i] for i in ids])
+            for name, line in locations[i][0]:
+                frames.append(name)
+                addresses.append(locations[i][1])
+                mappings.append(locations[i][2])
+                lines.append(line)
+        return Sample(frames, addresses, mappings, lines, [locations[i] for i in ids], count, nanoseconds, labels)
 
     def total(self, **wanted):
         """Nanoseconds of the samples that carry these label values (None: that lack the label)."""
