@@ -24,7 +24,7 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
 CFLAGS  ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -I. -I$(B)/gen
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g
-LIBS    := -lbpf -ldw -lelf -lz -llzma -lprotobuf-c -liberty -lmd -pthread
+LIBS    := -lbpf -ldw -lelf -lz -llzma -lprotobuf-c -liberty -lmd -lm -pthread
 ARCH    := x86
 
 SRC     := $(wildcard profiler/*.c symbolizer/*.c protocols/*.c out/*.c)

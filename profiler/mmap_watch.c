@@ -146,19 +146,34 @@ static void take_mapping(struct mmap_watch *w, const struct mmap_watch_calls *ca
 	calls->mapped(calls->context, record->pid, time_ns, &m);
 }
 
-static void take_ksymbol(struct mmap_watch *w, const struct mmap_watch_calls *calls, uint64_t time_ns)
+/*
+ * The time follows the name, which is padded to eight bytes. Not the record's last bytes: for the second and later
+ * events that are told of a symbol, Linux (6.18 too) makes the record longer than what it writes into it.
+ */
+static bool ksymbol_time(const struct ksymbol_record *record, uint64_t *time_ns)
+{
+	size_t room = record->header.size - sizeof(*record), n = strnlen(record->name, room) + 1;
+
+	n = (n + 7) & ~(size_t)7;
+	if (n + sizeof(*time_ns) > room)
+		return false;
+	memcpy(time_ns, record->name + n, sizeof(*time_ns));
+	return true;
+}
+
+static void take_ksymbol(struct mmap_watch *w, const struct mmap_watch_calls *calls)
 {
 	const struct ksymbol_record *record = (const void *)w->record.bytes;
 	struct kernel_code code = {
 		.address = record->address,
-		.time_ns = time_ns,
 		.size = record->size,
 		.removed = record->flags & PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER,
 		.bpf = record->type == PERF_RECORD_KSYMBOL_TYPE_BPF,
 		.name = record->name,
 	};
 
-	calls->kernel_code(calls->context, &code);
+	if (ksymbol_time(record, &code.time_ns))
+		calls->kernel_code(calls->context, &code);
 }
 
 static void take_record(struct mmap_watch *w, const struct mmap_watch_calls *calls)
@@ -170,14 +185,13 @@ static void take_record(struct mmap_watch *w, const struct mmap_watch_calls *cal
 		calls->mapped(calls->context, 0, 0, NULL);
 		return;
 	}
-	if (size < sizeof(w->record.header) + sizeof(time_ns))
-		return;
-	memcpy(&time_ns, w->record.bytes + size - sizeof(time_ns), sizeof(time_ns));
-	if (w->record.header.type == PERF_RECORD_MMAP2 && size >= sizeof(struct mmap2_record) + sizeof(time_ns))
+	if (w->record.header.type == PERF_RECORD_KSYMBOL && size >= sizeof(struct ksymbol_record)) {
+		take_ksymbol(w, calls);
+	} else if (w->record.header.type == PERF_RECORD_MMAP2 &&
+		   size >= sizeof(struct mmap2_record) + sizeof(time_ns)) {
+		memcpy(&time_ns, w->record.bytes + size - sizeof(time_ns), sizeof(time_ns));
 		take_mapping(w, calls, time_ns);
-	else if (w->record.header.type == PERF_RECORD_KSYMBOL &&
-		 size >= sizeof(struct ksymbol_record) + sizeof(time_ns))
-		take_ksymbol(w, calls, time_ns);
+	}
 }
 
 static void drain_ring(struct mmap_watch *w, struct cpu_ring *ring, const struct mmap_watch_calls *calls)

@@ -82,6 +82,7 @@ class Names(DebuginfodTest):
         self.assertGreater(cpu_seconds(profile, "burn_for"), 0.8 * cpu_seconds(profile))
         self.assertFalse([f for s in profile.samples for f in s.frames if f.startswith("busy+0x")])
         self.assertIn("debug files found", messages)
+        self.assertRegex(messages, r"busy: lines of [1-9]")
         self.assertLess(seconds, 1 + SLACK_S + WAIT_S)
 
     def test_a_server_that_has_nothing(self):
