@@ -113,7 +113,7 @@ static __always_inline bool arch_is_call(u64 code)
 		return true;
 	if ((code >> 16 & 0xff) == 0xff) /* 6: *disp32(%rip), *disp32(%reg) */
 		return (code >> 24 & 0xff) == 0x15 || (code >> 24 & 0xf8) == 0x90;
-	return (code >> 8 & 0xffff) == 0x94ff; /* 7: *disp32(%reg,%reg) */
+	return (code >> 8 & 0xffff) == 0x94ff || (code >> 8 & 0xffff) == 0x14ff; /* 7: *disp32(%reg,%reg), *disp32(,%reg) */
 }
 
 /* Assembler that has macros for it (x86inc.asm) saves rbx, then rbp, then others: words below the return address. */
