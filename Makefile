@@ -105,7 +105,7 @@ $(B)/tests/%: tests/%.c $(TEST_LIB_OBJ)
 	$(call say,LD)$(CC) $(ALL_CFLAGS) $(SAN) -Itests -MMD -o $@ $< $(TEST_LIB_OBJ) $(LIBS) -lcmocka
 
 # The unwinder on the host, over recorded stacks. make recordings takes new ones (root, gdb's rights).
-REPLAY_SRC := tests/replay/recording.c tests/replay/host_unwind.c
+REPLAY_SRC := tests/replay/recording.c tests/replay/recording_write.c tests/replay/host_unwind.c
 REPLAY_FLAGS := $(ALL_CFLAGS) $(SAN) -Itests/replay/shim -Itests/replay
 $(B)/tests/replay/%: tests/replay/%.c $(REPLAY_SRC) $(wildcard tests/replay/*.h bpf/*.h) $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)

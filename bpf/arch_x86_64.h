@@ -99,6 +99,26 @@ static __always_inline bool arch_no_frame_yet(u64 code, u64 *offset)
 	return (code & 0xffffff) == 0xe58948 || (code & 0xffffff) == 0xec8b48; /* mov %rsp,%rbp, both encodings */
 }
 
+/* Whether a call ends at an address: its last eight bytes of code, the last one in the highest byte. */
+static __always_inline bool arch_is_call(u64 code)
+{
+	if ((code >> 24 & 0xff) == 0xe8) /* call rel32 */
+		return true;
+	/* call *operand is ff /2, and the operand's form says how long it is */
+	if ((code >> 48 & 0xff) == 0xff) /* 2 bytes: *%reg, *(%reg) */
+		return (code >> 56 & 0xf8) == 0xd0 || (code >> 56 & 0xf8) == 0x10;
+	if ((code >> 40 & 0xff) == 0xff) /* 3: *disp8(%reg), *(%reg,%reg) */
+		return (code >> 48 & 0xf8) == 0x50 || (code >> 48 & 0xff) == 0x14;
+	if ((code >> 32 & 0xffff) == 0x54ff) /* 4: *disp8(%reg,%reg) */
+		return true;
+	if ((code >> 16 & 0xff) == 0xff) /* 6: *disp32(%rip), *disp32(%reg) */
+		return (code >> 24 & 0xff) == 0x15 || (code >> 24 & 0xf8) == 0x90;
+	return (code >> 8 & 0xffff) == 0x94ff || (code >> 8 & 0xffff) == 0x14ff; /* 7: *disp32(%reg,%reg), *disp32(,%reg) */
+}
+
+/* Assembler that has macros for it (x86inc.asm) saves rbx, then rbp, then others: words below the return address. */
+#define ARCH_SAVED_FP 2
+
 /* A lazy PLT entry pushes one word in front of the instruction at `threshold` (see cfi_x86_64.h). */
 static __always_inline u64 arch_plt_bytes(u64 pc, u32 threshold)
 {

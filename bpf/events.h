@@ -174,11 +174,11 @@ struct process_event {
 	X(NO_MAPS, "mappings of the process not loaded yet")                                       \
 	X(NO_MAPPING, "address in no executable mapping")                                          \
 	X(NO_TABLE, "object without unwind rows")                                                  \
-	X(NO_ROW, "address that no unwind row covers, and no frame pointer")                       \
+	X(NO_ROW, "address that no unwind row covers, and no trace of its caller")                  \
 	X(UNSUPPORTED, "CFI rule not supported")                                                   \
 	X(READ_FAILED, "stack memory could not be read")                                           \
 	X(BAD_STACK, "stack pointer did not advance")                                              \
-	X(NO_FRAME, "memory without CFI (JIT code), and no frame pointer")                         \
+	X(NO_FRAME, "memory without CFI (JIT code), and no trace of its caller")                    \
 	X(NO_REGISTER, "CFI rule needs a register that is not followed through calls")             \
 	X(BAD_TABLE, "unwind table lacks what it names")
 
@@ -193,7 +193,7 @@ struct process_event {
 	X(REQUEST_LOST, "samples whose request was forgotten before they fired")                   \
 	X(REQUEST_UNREADABLE, "samples whose request bytes could not be read")                     \
 	X(TARGETS_FULL, "processes not followed: target table full")                               \
-	X(GUESSED_FRAMES, "frames left by frame pointer, where no unwind row was")                 \
+	X(GUESSED_FRAMES, "frames left by frame pointer or by a return address on the stack")                 \
 	X(GUESSED_SAMPLES, "samples with such frames")
 
 #define X(name, text) PHASE_##name,

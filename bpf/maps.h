@@ -141,6 +141,9 @@ struct unwind {
 	u32 switches;	 /* callers' frames below their callees' */
 	u32 interrupted; /* pc is where this frame goes on, not the address behind a call */
 	u32 all_regs;	 /* every register is known */
+	/* where there is no row, see apply_no_row() */
+	u32 phase, scanned, scan, from_n;
+	struct frame_regs from;
 	u64 window_start; /* address of window[0]; NO_WINDOW: it holds nothing */
 	u64 window[STACK_WINDOW];
 };

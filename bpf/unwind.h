@@ -5,7 +5,7 @@
  *	row RSP, RBP, PLT	CFA from rsp or rbp; the return address and rbp from the stack
  *	row EXTENDED		the same, as a rule of the table says
  *	row SIGNAL		all registers from the ucontext that the kernel pushed
- *	no row			one step by frame pointer, if it is sane; then rows again
+ *	no row			one step by frame pointer, or by a return address found on the stack; then rows again
  *
  * Of the registers, a caller's pc, sp and fp are known. All others are known only where a frame was interrupted,
  * in the sampled frame and below a signal handler: they are not followed through calls, as code that needs one
@@ -25,6 +25,12 @@
 #define FRAME_BYTES_MAX (1u << 20)
 /* Signal stacks and Go's system stack lie anywhere: so often may a caller's frame be below its callee's. */
 #define STACK_SWITCHES_MAX 8
+
+/* Functions without CFI that were interrupted: so many words of the stack may be looked at for a return address. */
+#define SCAN_WORDS 24
+#define SCAN_STEPS (4 * 2 * SCAN_WORDS) /* the iterations that this takes; signals may have interrupted several */
+
+enum { LOOK_FRAME, LOOK_SCAN, LOOK_TRIAL, LOOK_GIVE_UP };
 
 /*
  * Always zero, but the verifier does not know: a search that starts here is one state a step to it,
@@ -172,6 +178,7 @@ static __always_inline u32 go_to_caller(struct unwind *u, u64 pc, u64 sp, u64 fp
 	u->regs.reg[ARCH_FP] = fp;
 	u->interrupted = 0;
 	u->all_regs = 0;
+	u->scanned = 0;
 	return pc ? STOP_NONE : STOP_ZERO;
 }
 
@@ -260,6 +267,7 @@ static __always_inline u32 apply_signal(struct unwind *u)
 	if (bpf_probe_read_user(u->window, 8 * ARCH_SIGCONTEXT_WORDS, (void *)(sp + ARCH_SIGCONTEXT)))
 		return STOP_READ_FAILED;
 	arch_signal_regs(u->window, &u->regs);
+	u->scanned = 0;
 	u->interrupted = 1;
 	u->all_regs = 1;
 	if (u->regs.reg[ARCH_SP] <= sp && u->switches++ >= STACK_SWITCHES_MAX)
@@ -267,30 +275,96 @@ static __always_inline u32 apply_signal(struct unwind *u)
 	return u->regs.pc ? STOP_NONE : STOP_ZERO;
 }
 
-/*
- * Code without CFI: written by a JIT compiler, or in assembler. It keeps frame pointers, or else the stack ends
- * here. An interrupted function may not have made its frame yet, or have left it: its next instruction tells.
- */
-static __always_inline u32 apply_frame_pointer(struct unwind *u)
+/* The frame whose caller is looked for on the stack, to come back to. */
+static __always_inline u32 start_scan(struct unwind *u)
 {
-	u64 sp = u->regs.reg[ARCH_SP], fp = u->regs.reg[ARCH_FP], code = 0, offset, pc;
-	u32 insane = u->table == NO_CFI ? STOP_NO_FRAME : STOP_NO_ROW;
+	u->phase = LOOK_SCAN;
+	u->scanned = 1;
+	u->scan = 0;
+	u->from_n = u->n;
+	u->from = u->regs;
+	return STOP_NONE;
+}
+
+/* What else it may be: a frame as frame pointers make it, or one that is not made yet. */
+static __always_inline u32 apply_frame_pointer(struct unwind *u, u64 code)
+{
+	u64 sp = u->regs.reg[ARCH_SP], fp = u->regs.reg[ARCH_FP], offset, pc;
+
+	if (u->interrupted && arch_no_frame_yet(code, &offset)) {
+		if (read_word(u, sp + offset, &pc) && pc)
+			return go_to_caller(u, pc, sp + offset + 8, fp, false);
+	} else if (!(fp & 7) && fp - sp <= FRAME_BYTES_MAX) { /* not below sp either */
+		sp = fp + 16;
+		if (read_word(u, sp - 16, &fp) && read_word(u, sp - 8, &pc) && pc)
+			return go_to_caller(u, pc, sp, fp, false);
+	}
+	if (u->interrupted && !u->scanned)
+		return start_scan(u);
+	return u->table == NO_CFI ? STOP_NO_FRAME : STOP_NO_ROW;
+}
+
+/*
+ * Code without CFI. What a JIT compiler writes keeps frame pointers, as a rule. What is written in assembler does
+ * not, but leaves the frame pointer to its caller, whom a step by it would skip: so where such a function was
+ * interrupted, its return address is looked for on the stack first.
+ */
+static __always_inline u32 apply_no_row(struct unwind *u)
+{
+	u64 code = 0;
 
 	bpf_probe_read_user(&code, sizeof(code), (void *)u->regs.pc);
 	if (arch_is_sigreturn(code))
 		return apply_signal(u);
-	u->guessed++;
-	if (u->interrupted && arch_no_frame_yet(code, &offset)) {
-		if (!read_word(u, sp + offset, &pc) || !pc)
-			return insane;
-		return go_to_caller(u, pc, sp + offset + 8, fp, false);
+	u->guessed += !u->scanned || !u->interrupted;
+	if (u->interrupted && !u->scanned && u->table != NO_CFI)
+		return start_scan(u);
+	return apply_frame_pointer(u, code);
+}
+
+static __always_inline bool is_behind_call(u64 pc)
+{
+	u64 code;
+
+	return pc >> 12 && !bpf_probe_read_user(&code, sizeof(code), (void *)(pc - sizeof(code))) &&
+	       arch_is_call(code);
+}
+
+/* Looks at one word of the stack. Where it is no return address, the next one is looked at, or it is given up. */
+static __always_inline void scan_word(struct unwind *u)
+{
+	u64 at = u->from.reg[ARCH_SP] + 8 * (u64)u->scan, pc, fp = u->from.reg[ARCH_FP], saved;
+
+	if (u->scan++ >= SCAN_WORDS || !read_word(u, at, &pc)) {
+		u->phase = LOOK_GIVE_UP;
+		u->regs = u->from;
+		u->interrupted = u->scanned = 1; /* a trial may have cleared them */
+		return;
 	}
-	if (fp & 7 || fp - sp > FRAME_BYTES_MAX) /* also where it is below sp */
-		return insane;
-	sp = fp + 16;
-	if (!read_word(u, sp - 16, &fp) || !read_word(u, sp - 8, &pc) || !pc)
-		return insane;
-	return go_to_caller(u, pc, sp, fp, false);
+	if (!is_behind_call(pc))
+		return;
+	/* It may have saved its caller's frame pointer and use the register: then that does not point up the stack. */
+	if (fp - at > FRAME_BYTES_MAX && u->scan > ARCH_SAVED_FP &&
+	    read_word(u, at - 8 * ARCH_SAVED_FP, &saved) && saved - at <= FRAME_BYTES_MAX)
+		fp = saved;
+	u->regs.pc = pc;
+	u->regs.reg[ARCH_SP] = at + 8;
+	u->regs.reg[ARCH_FP] = fp;
+	u->interrupted = u->all_regs = 0;
+	u->phase = LOOK_TRIAL;
+}
+
+/* A word that only looks like a return address has no caller in its turn. */
+static __always_inline void judge_trial(struct unwind *u)
+{
+	u->phase = LOOK_FRAME;
+	if (u->stop == STOP_END || u->stop == STOP_ZERO || u->stop == STOP_NO_TABLE)
+		return;
+	if (u->stop == STOP_NONE && is_behind_call(u->regs.pc))
+		return;
+	u->phase = LOOK_SCAN;
+	u->stop = STOP_NONE;
+	u->n = u->from_n;
 }
 
 static __always_inline u32 unwind_step(struct unwind *u, u64 address)
@@ -312,7 +386,7 @@ static __always_inline u32 unwind_step(struct unwind *u, u64 address)
 	case UNWIND_END:
 		return STOP_END;
 	case UNWIND_NONE:
-		return apply_frame_pointer(u);
+		return apply_no_row(u);
 	}
 	return STOP_UNSUPPORTED;
 }
@@ -321,18 +395,22 @@ struct unwind_context {
 	struct scratch *scratch;
 };
 
-static long unwind_frame(u32 i, void *context)
+/* The frame at u->regs: its entry in the stack, unless it has one, and the step to its caller. */
+static __always_inline void unwind_one(struct scratch *s, struct unwind *u)
 {
-	struct scratch *s = ((struct unwind_context *)context)->scratch;
-	struct unwind *u = &s->unwind;
-	u32 at = u->first + u->n, is_call = !u->interrupted;
+	u32 is_call = !u->interrupted, at = u->first + u->n;
 	u64 address = u->regs.pc;
 
-	if (at >= MAX_FRAMES)
-		return 1;
+	if (u->phase == LOOK_GIVE_UP)
+		at--;
+	else
+		u->n++;
+	if (at >= MAX_FRAMES) {
+		u->stop = STOP_DEPTH;
+		return;
+	}
 	/* The reader of these steps back into the call, from all but the first: so it must from an interrupted one. */
-	((u64 *)s->data)[at] = i && !is_call ? address + 1 : address;
-	u->n++;
+	((u64 *)s->data)[at] = at > u->first && !is_call ? address + 1 : address;
 	/* A return address points behind its call, perhaps already at the next function. */
 	if (is_call)
 		address--;
@@ -340,13 +418,33 @@ static long unwind_frame(u32 i, void *context)
 		u->stop = find_mapping(u, address);
 		if (u->stop) {
 			u->start = u->end = 0;
-			return 1;
+			return;
 		}
 	}
 	u->stop = unwind_step(u, address);
 	/* What a handler returns to was not called by anybody, it is entered at its start. */
 	if (is_call && u->all_regs)
 		((u64 *)s->data)[at] = address + 2;
+}
+
+static long unwind_iteration(u32 i, void *context)
+{
+	struct scratch *s = ((struct unwind_context *)context)->scratch;
+	struct unwind *u = &s->unwind;
+	u32 phase = u->phase;
+
+	(void)i;
+	if (phase == LOOK_SCAN) {
+		scan_word(u);
+		return 0;
+	}
+	if (u->n >= MAX_USER_FRAMES)
+		return 1;
+	unwind_one(s, u);
+	if (phase == LOOK_TRIAL)
+		judge_trial(u);
+	else if (phase == LOOK_GIVE_UP)
+		u->phase = LOOK_FRAME;
 	return u->stop != STOP_NONE;
 }
 
@@ -365,9 +463,11 @@ static __always_inline void unwind_user(struct scratch *s, u32 maps, u32 first)
 	u->start = u->end = 0;
 	u->window_start = NO_WINDOW;
 	u->guessed = u->switches = 0;
+	u->phase = LOOK_FRAME;
+	u->scanned = 0;
 	u->interrupted = u->all_regs = 1;
 	u->stop = STOP_NONE;
-	bpf_loop(MAX_USER_FRAMES, unwind_frame, &context, 0);
+	bpf_loop(MAX_USER_FRAMES + SCAN_STEPS, unwind_iteration, &context, 0);
 	if (u->stop == STOP_NONE)
 		u->stop = STOP_DEPTH;
 }

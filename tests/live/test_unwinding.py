@@ -213,7 +213,7 @@ class AgainstGdb(CompiledTest):
 
 
 class Jit(CompiledTest):
-    """Machine code that a program has written itself: frame pointers, where it has them."""
+    """Machine code that a program has written itself: frame pointers, where it has them, or what looks like its return."""
 
     def profile(self, what):
         profile, _ = record(self.start(self.compile("jit.c"), what).pid, 1, hz=999)
@@ -237,6 +237,12 @@ class Jit(CompiledTest):
             self.assertEqual(frames[jit:jit + 2], ("run", "main"), "at %#x" % at)
             self.assertEqual(last, "_start")
         self.assertGreater(len(places), 2, "all samples at the same instruction")
+
+    def test_return_address_below_saved_registers(self):
+        for frames, _, last in self.profile("pushed"):
+            self.assertRegex(frames[0], r"^\[anon\]\+0x")
+            self.assertEqual(frames[1:3], ("run", "main"))
+            self.assertEqual(last, "_start")
 
     def test_without_frames_the_stack_ends(self):
         for frames, _, last in self.profile("frameless"):

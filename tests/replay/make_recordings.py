@@ -94,7 +94,8 @@ def record_all(p):
     record_command("plt_pushed", "an entry of the PLT, behind its push", at(start + 16 + 11), plt)
     jit = p.compile("jit")
     record_running("jit_calls", "C called by code without CFI that has a frame", jit, "calls")
-    record_running("jit_frameless", "code without CFI and without frames: the stack ends", jit, "frameless")
+    record_running("jit_pushed", "code without CFI and frame, registers saved: its return address is found", jit, "pushed")
+    record_running("jit_frameless", "code without CFI and without frames, far below its return address", jit, "frameless")
 
 
 def main():

@@ -27,12 +27,6 @@
 #define SECONDS_MAX  60
 #define MAX_WORDS    65536
 #define MAX_READ     (8 * 20) /* the registers of a signal frame, but no window of the stack */
-#define RANGE_GAP    65536 /* words nearer than that lie in the same memory */
-#define RANGE_BEYOND 4096  /* so far memory goes on behind the last word noted */
-
-struct word {
-	uint64_t address, value;
-};
 
 struct recorder {
 	const char *text, *out;
@@ -41,7 +35,7 @@ struct recorder {
 	pid_t pid;
 	struct recording all;  /* with all rows */
 	struct recording part; /* with those needed */
-	struct word words[MAX_WORDS];
+	struct recorded_word words[MAX_WORDS];
 	size_t n_words;
 	struct host_stack stack;
 };
@@ -70,7 +64,7 @@ static bool read_noting(void *context, uint64_t address, void *out, size_t size)
 	if (size > MAX_READ || !read_process(r->pid, address, out, size))
 		return false;
 	for (size_t i = 0; i + 8 <= size; i += 8) {
-		struct word w = {.address = address + i};
+		struct recorded_word w = {.address = address + i};
 
 		memcpy(&w.value, (char *)out + i, 8);
 		if (r->n_words < MAX_WORDS)
@@ -386,109 +380,13 @@ static void sort(struct recorder *r)
 	r->n_words = n;
 }
 
-/* --- writing --- */
-
-static void write_mappings(const struct recorder *r, FILE *f)
-{
-	for (size_t i = 0; i < r->part.n_mappings; i++) {
-		const struct recorded_mapping *m = &r->part.mappings[i];
-		char table[16] = "nocfi";
-
-		if (m->table != NO_CFI)
-			snprintf(table, sizeof(table), "%u", m->table);
-		fprintf(f, "map %" PRIx64 " %" PRIx64 " %" PRIx64 " %s %x %s\n", m->start, m->end, m->vaddr, table,
-			m->row_base, m->name);
-	}
-}
-
-static void write_value(const struct unwind_value *v, FILE *f)
-{
-	fprintf(f, "  %x %x %s%x", v->where, v->reg, v->offset < 0 ? "-" : "", abs(v->offset));
-}
-
-static void write_tables(const struct recorder *r, FILE *f)
-{
-	for (size_t t = 0; t < r->part.n_tables; t++) {
-		const struct recorded_table *table = &r->part.tables[t];
-
-		for (size_t i = 0; i < table->n_rows; i++) {
-			const struct unwind_row *row = &table->rows[i];
-
-			fprintf(f, "row %zx %x %x %x %x\n", t, row->pc, row->kind, row->cfa, row->rbp);
-		}
-		for (size_t i = 0; i < table->n_rules; i++) {
-			const struct unwind_rule *u = &table->rules[i];
-
-			if (!u->ra.where)
-				continue; /* not needed */
-			fprintf(f, "rule %zx %zx %x %s%x %x %s%x %x", t, i, u->cfa_register,
-				u->cfa_offset < 0 ? "-" : "", abs(u->cfa_offset), u->cfa_dereference,
-				u->cfa_add < 0 ? "-" : "", abs(u->cfa_add), u->signal);
-			write_value(&u->ra, f);
-			write_value(&u->fp, f);
-			fputc('\n', f);
-		}
-	}
-}
-
-static void write_ranges(const struct recorder *r, FILE *f)
-{
-	for (size_t i = 0, end; i < r->n_words; i = end) {
-		for (end = i + 1; end < r->n_words; end++)
-			if (r->words[end].address - r->words[end - 1].address > RANGE_GAP)
-				break;
-		fprintf(f, "readable %" PRIx64 " %" PRIx64 "\n", r->words[i].address,
-			((r->words[end - 1].address + 8 - 1) | (RANGE_BEYOND - 1)) + 1);
-	}
-}
-
-/* Words of one value at equal distances are one line: deep recursion is that. */
-static void write_words(struct recorder *r, FILE *f)
-{
-	for (size_t i = 0; i < r->n_words; i++) {
-		const struct word *w = &r->words[i];
-		uint64_t stride = 0, last = w->address;
-		unsigned int count = 1;
-
-		if (w->address == UINT64_MAX)
-			continue; /* written */
-		for (size_t j = i + 1; j < r->n_words; j++) {
-			struct word *v = &r->words[j];
-
-			if (v->address == UINT64_MAX || v->value != w->value)
-				continue;
-			if (!stride)
-				stride = v->address - last;
-			if (v->address - last > stride)
-				break;
-			if (v->address - last < stride)
-				continue;
-			last = v->address;
-			v->address = UINT64_MAX;
-			count++;
-		}
-		if (count > 1)
-			fprintf(f, "words %" PRIx64 " %" PRIx64 " %u %" PRIx64 "\n", w->address, stride, count,
-				w->value);
-		else
-			fprintf(f, "word %" PRIx64 " %" PRIx64 "\n", w->address, w->value);
-	}
-}
-
 static int write_recording(struct recorder *r)
 {
 	FILE *f = fopen(r->out, "w");
 
 	if (!f)
 		return fail(r->out);
-	fprintf(f, "# %s\nregs %" PRIx64, r->text, r->all.pc);
-	for (int i = 0; i < HOST_REGS; i++)
-		fprintf(f, " %" PRIx64, r->all.reg[i]);
-	fputc('\n', f);
-	write_mappings(r, f);
-	write_tables(r, f);
-	write_ranges(r, f);
-	write_words(r, f);
+	recording_write(&r->part, r->text, r->all.pc, r->all.reg, r->words, r->n_words, f);
 	return fclose(f) ? fail(r->out) : 0;
 }
 

@@ -398,6 +398,6 @@ void recording_print_stack(const struct recording *r, const struct host_stack *s
 		frame_text(r, stack, i++, text, sizeof(text));
 		fprintf(out, "%s\n", text);
 	}
-	fprintf(out, "stop %s, %u frames, %u of them left by frame pointer\n", host_stop_name(stack->stop), stack->n,
+	fprintf(out, "stop %s, %u frames, %u of them left without a row\n", host_stop_name(stack->stop), stack->n,
 		stack->guessed);
 }

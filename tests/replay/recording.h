@@ -55,6 +55,13 @@ struct recording {
 int recording_read(FILE *f, struct recording *r, unsigned int *line);
 void recording_free(struct recording *r);
 
+/* Writes what is in `r`, and these words of memory, sorted by address; they are used up. */
+struct recorded_word {
+	uint64_t address, value;
+};
+void recording_write(const struct recording *r, const char *text, uint64_t pc, const uint64_t reg[static HOST_REGS],
+		     struct recorded_word *words, size_t n_words, FILE *f);
+
 /* What the pieces of a recording are made with; 0 or -errno. */
 int recording_add_mapping(struct recording *r, const struct recorded_mapping *m);
 struct recorded_table *recording_table(struct recording *r, uint32_t number); /* NULL: no memory */
