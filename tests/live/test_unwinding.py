@@ -223,7 +223,7 @@ class Jit(CompiledTest):
     def test_called_back(self):
         for frames, _, last in self.profile("calls"):
             self.assertEqual(frames[0], "spin_in_c")
-            self.assertRegex(frames[1], r"^\[anon\]\+0x")
+            self.assertEqual(frames[1], "[anon]")
             self.assertEqual(frames[2:4], ("run", "main"))
             self.assertEqual(last, "_start")
 
@@ -240,14 +240,14 @@ class Jit(CompiledTest):
 
     def test_return_address_below_saved_registers(self):
         for frames, _, last in self.profile("pushed"):
-            self.assertRegex(frames[0], r"^\[anon\]\+0x")
+            self.assertEqual(frames[0], "[anon]")
             self.assertEqual(frames[1:3], ("run", "main"))
             self.assertEqual(last, "_start")
 
     def test_without_frames_the_stack_ends(self):
         for frames, _, last in self.profile("frameless"):
             self.assertEqual(len(frames), 1, frames)
-            self.assertRegex(frames[0], r"^\[anon\]\+0x")
+            self.assertEqual(frames[0], "[anon]")
             self.assertEqual(last, "[truncated]")
 
 
