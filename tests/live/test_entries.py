@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Complete stacks of programs that nobody tuned: the share of user stacks that reach the thread's entry, as a table."""
+import os
+import unittest
+
+from compiled import CompiledTest
+from entries import HEADER, measure
+from workloads import WORKLOADS, available
+
+SECONDS = float(os.environ.get("ENTRIES_SECONDS", "3"))
+HZ = 1999
+LEAST_STACKS = 1500
+
+
+class Entries(CompiledTest):
+    """One test a workload, made below."""
+    rows = []
+
+    @classmethod
+    def tearDownClass(cls):
+        print("\n    " + "\n    ".join([HEADER, *cls.rows]), flush=True)
+
+    def check(self, work):
+        missing = available(work)
+        if missing:
+            self.skipTest("not installed: " + " ".join(missing))
+        got = measure(work.start(self), SECONDS, HZ)
+        self.rows.append(got.row(work.name))
+        if os.environ.get("ENTRIES_DETAIL"):
+            print("\n    " + got.row(work.name), *("\n      %6d %s" % (n, place) for place, n in got.where_it_stops(20)))
+        self.assertGreaterEqual(got.count, LEAST_STACKS)
+        self.assertGreaterEqual(got.share, work.target, "%s\n%s" % (got.stops, got.where_it_stops()))
+
+
+def make_test(work):
+    return lambda self: self.check(work)
+
+
+for each in WORKLOADS:
+    setattr(Entries, "test_" + "_".join(filter(None, "".join(c if c.isalnum() else " " for c in each.name).split())),
+            make_test(each))
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
