@@ -102,9 +102,7 @@ ALONE static void work(unsigned seed)
 	auto shapes = nested(30);
 
 	for (;;) {
-		for (int i = 0; i < 50; i++)
-			sink = sink + throwing(*shapes);
-		sink = sink + shapes->area(100) + sorting(seed++) + mapping(50);
+		sink = sink + throwing(*shapes) + shapes->area(100) + sorting(seed++) + mapping(50);
 	}
 }
 
