@@ -128,7 +128,7 @@ class Measured:
         self.named = named / frames if frames else 0
         stops = re.findall(r"(\d+) stacks truncated: (.*)", stderr)
         self.stops = sorted(((int(n), reason) for n, reason in stops), reverse=True)
-        first = re.search(r"first complete stack after ([\d.]+) ms", stderr)
+        first = re.search(r"first complete stack ([\d.]+) ms", stderr)
         self.first_ms = float(first.group(1)) if first else None
 
     def where_it_stops(self, n=8):
