@@ -143,17 +143,18 @@ class Measured:
 
     def row(self, name):
         rest = "; ".join("%d %s" % stop for stop in self.stops[:2])
-        return "%-32s %7d %8.2f %% %8.3f %% %7.2f %%  %s" % (
-            name, self.count, 100 * self.share, 100 * self.called, 100 * self.named, rest)
+        first = "%5.0f ms" % self.first_ms if self.first_ms is not None else "?"
+        return "%-32s %7d %8.2f %% %8.3f %% %7.2f %% %8s  %s" % (
+            name, self.count, 100 * self.share, 100 * self.called, 100 * self.named, first, rest)
 
 
-HEADER = "%-32s %7s %10s %10s %9s  %s" % ("program", "stacks", "to entry", "calls", "named", "why the rest stops")
+HEADER = "%-32s %7s %10s %10s %9s %8s  %s" % ("program", "stacks", "to entry", "calls", "named", "first", "why the rest stops")
 
 
-def measure(pids, seconds, hz, keep=lambda sample: True):
-    """Records processes from this moment on."""
+def measure(pids, seconds, hz):
+    """Records processes from this moment on; returns the samples, and what wireprof said."""
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "out.pb.gz")
         done = wireprof("record", "-p", ",".join(map(str, pids)), "-d", seconds, "-F", hz, "-o", path, "--verbose",
                         "--no-requests")
-        return Measured([s for s in Profile(path).samples if keep(s)], done.stderr)
+        return Profile(path).samples, done.stderr

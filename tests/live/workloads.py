@@ -19,14 +19,15 @@ from redis_load import COMMANDS, client_of, fill
 from redis_server import RedisServer
 
 LOAD_SECONDS = 12  # more than the longest recording; a load ends by itself
-Workload = collections.namedtuple("Workload", "name start target needs")
+Workload = collections.namedtuple("Workload", "name start target needs parts")
+Part = collections.namedtuple("Part", "name keep target")  # a row of its own for the samples that it keeps
 WORKLOADS = []
 
 
-def workload(name, target=0.995, needs=()):
+def workload(name, target=0.995, needs=(), parts=()):
     """Registers a workload; `needs` are commands without which its test is skipped."""
     def register(function):
-        WORKLOADS.append(Workload(name, function, target, needs))
+        WORKLOADS.append(Workload(name, function, target, needs, parts))
         return function
     return register
 
@@ -194,10 +195,18 @@ def musl(test):
     return [test.start(program, 400).pid]
 
 
-@workload("vfork and exec", needs=["cc"])
+def is_after_exec(sample):
+    """By the name that exec gives a process."""
+    return sample.labels["comm"] == "child-of-exec"
+
+
+@workload("vfork and exec", needs=["cc"], parts=[
+    Part("vfork, until exec", lambda s: not is_after_exec(s), 0.995),
+    Part("exec: its children of 0.2 s", is_after_exec, 0.97)])
 def vfork(test):
-    """Children of a fifth of a second: most of their stacks are from a process that is known already."""
-    return [test.start(test.compile("spawner.c", "-fomit-frame-pointer"), "0.2").pid]
+    """The parent's stacks, with those of the child in the parent's memory; and those of a program that is new each time."""
+    child = test.compile("spawner.c", "-fomit-frame-pointer", name="child-of-exec")
+    return [test.start(test.compile("spawner.c", "-fomit-frame-pointer"), "0.2", child).pid]
 
 
 @workload("dlopen churn", needs=["cc"])

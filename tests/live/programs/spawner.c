@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawner SECONDS: vforks, works a little as the child (in the parent's memory), then becomes itself by exec as
- * "spawner SECONDS child", which uses SECONDS of CPU and ends; the parent works as well before the next one.
+ * spawner SECONDS CHILD: vforks, works a little as the child (in the parent's memory), then becomes CHILD by exec:
+ * this program under another name. "CHILD SECONDS" uses SECONDS of CPU and ends. The parent works before each.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "burn.h"
 
 ALONE void in_vfork(void)
 {
-	for (volatile long n = 0; n < 2000000; n++)
+	for (volatile long n = 0; n < 20000000; n++)
 		;
 }
 
 ALONE void spawn(char **argv)
 {
-	char *command[] = {argv[0], argv[1], "child", NULL};
+	char *command[] = {argv[2], argv[1], NULL};
 	pid_t child = vfork();
 
 	if (!child) {
 		in_vfork();
-		execv("/proc/self/exe", command);
+		execv(command[0], command);
 		_exit(1);
 	}
 	waitpid(child, NULL, 0);
@@ -32,13 +31,13 @@ int main(int argc, char **argv)
 {
 	double seconds = argc > 1 ? atof(argv[1]) : 0;
 
-	if (argc > 2) {
+	if (argc < 3) {
 		burn_for(seconds);
 		return 0;
 	}
 	tell_busy();
 	for (;;) {
-		burn_for(0.002);
+		burn_for(0.05);
 		spawn(argv);
 	}
 }
