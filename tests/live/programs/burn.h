@@ -17,7 +17,7 @@ static double cpu_s(void)
 }
 
 /* Some 100 us between two looks at the clock. */
-ALONE static void burn_for(double seconds)
+ALONE static __attribute__((unused)) void burn_for(double seconds)
 {
 	double end = cpu_s() + seconds;
 	volatile long n;
