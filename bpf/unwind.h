@@ -8,8 +8,9 @@
  *	no row			one step by frame pointer, or by a return address found on the stack; then rows again
  *
  * Of the registers, a caller's pc, sp and fp are known. All others are known only where a frame was interrupted,
- * in the sampled frame and below a signal handler: they are not followed through calls, as code that needs one
- * for its CFA (x86-64: stack realignment) does so in its first and last instructions, where it makes no calls.
+ * in the sampled frame and below a signal handler: they are not followed through calls, as compiled code that needs
+ * one for its CFA (x86-64: stack realignment) does so in its first and last instructions, where it makes no calls.
+ * Assembler may count on its own assembler: there, what a register held is tried, and must lead to a call.
  *
  * Both searches go from a directory chunk to the chunk that it names; within a chunk a step is a masked
  * load that the verifier can follow, not a helper call. bpf_loop() takes the frames, so that one frame is verified
@@ -201,16 +202,11 @@ static __always_inline u32 apply_row(struct unwind *u, const struct unwind_row *
 	return go_to_caller(u, pc, cfa, fp, row->kind == UNWIND_RBP);
 }
 
-/* A register's value in this frame. False: it is not known. */
+/* A register's value in this frame. False: it may have changed since then. */
 static __always_inline bool get_register(const struct unwind *u, u32 reg, u64 *value)
 {
-	if (reg != ARCH_SP && reg != ARCH_FP && !u->all_regs)
-		return false;
-	if (reg >= ARCH_REGS)
-		return false;
-	barrier_var(reg); /* the verifier wants to see the mask that the compiler knows to be useless */
 	*value = u->regs.reg[reg & (ARCH_REGS - 1)];
-	return true;
+	return reg == ARCH_SP || reg == ARCH_FP || (reg < ARCH_REGS && u->all_regs);
 }
 
 /* A value of the caller's that is not unchanged. Returns a stop reason, or STOP_NONE with *value filled in. */
@@ -231,14 +227,26 @@ static __always_inline u32 get_value(struct unwind *u, const struct unwind_value
 	return STOP_NONE;
 }
 
+static __always_inline bool is_behind_call(u64 pc)
+{
+	u64 code;
+
+	return pc >> 12 && !bpf_probe_read_user(&code, sizeof(code), (void *)(pc - sizeof(code))) &&
+	       arch_is_call(code);
+}
+
 static __always_inline u32 apply_rule(struct unwind *u, const struct unwind_rule *rule)
 {
-	u64 cfa = 0, pc = 0, fp = u->regs.reg[ARCH_FP];
+	u64 cfa = 0, pc = 0, index = 0, fp = u->regs.reg[ARCH_FP], sp = u->regs.reg[ARCH_SP];
 	bool interrupted = rule->signal;
 	u32 stop;
 
-	if (!get_register(u, rule->cfa_register, &cfa))
-		return STOP_NO_REGISTER;
+	bool sure = get_register(u, rule->cfa_register, &cfa);
+
+	if (rule->cfa_scale) {
+		sure &= get_register(u, rule->cfa_index, &index);
+		cfa += index * rule->cfa_scale;
+	}
 	cfa += (s64)rule->cfa_offset;
 	if (rule->cfa_dereference) {
 		if (!read_word(u, cfa, &cfa))
@@ -253,6 +261,9 @@ static __always_inline u32 apply_rule(struct unwind *u, const struct unwind_rule
 	stop = get_value(u, &rule->ra, cfa, &pc);
 	if (stop)
 		return stop;
+	/* Assembler counts on registers that its own assembler does not touch: if so, this is a caller's frame. */
+	if (!sure && (cfa & 7 || cfa - sp > FRAME_BYTES_MAX || !is_behind_call(pc)))
+		return STOP_NO_REGISTER;
 	stop = go_to_caller(u, pc, cfa, fp, true);
 	u->interrupted = interrupted;
 	return stop;
@@ -320,14 +331,6 @@ static __always_inline u32 apply_no_row(struct unwind *u)
 	if (u->interrupted && !u->scanned && u->table != NO_CFI)
 		return start_scan(u);
 	return apply_frame_pointer(u, code);
-}
-
-static __always_inline bool is_behind_call(u64 pc)
-{
-	u64 code;
-
-	return pc >> 12 && !bpf_probe_read_user(&code, sizeof(code), (void *)(pc - sizeof(code))) &&
-	       arch_is_call(code);
 }
 
 /* Looks at one word of the stack. Where it is no return address, the next one is looked at, or it is given up. */

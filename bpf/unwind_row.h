@@ -56,12 +56,14 @@ struct unwind_value {
 };
 
 struct unwind_rule {
-	__s32 cfa_offset; /* CFA = register + cfa_offset, */
-	__s32 cfa_add;	  /* or, where dereferenced, *(register + cfa_offset) + cfa_add */
+	__s32 cfa_offset; /* CFA = register + cfa_offset + index * scale, */
+	__s32 cfa_add;	  /* or, where dereferenced, *(that) + cfa_add */
 	__u8 cfa_register;
 	__u8 cfa_dereference; /* 0 or 1 */
 	__u8 signal;	      /* 1: the caller was interrupted: its pc is no return address */
-	__u8 reserved[5];
+	__u8 cfa_scale;	      /* 0: there is no index */
+	__u8 cfa_index;	      /* register */
+	__u8 reserved[3];
 	struct unwind_value ra, fp; /* return address and frame pointer of the caller; its sp is the CFA */
 };
 

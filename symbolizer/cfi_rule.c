@@ -9,9 +9,11 @@
  *	DW_OP_breg7 40; deref; plus_uconst 8	CFA = *(rsp + 40) + 8: assembler that did the same
  *	DW_OP_breg6 0				rbp is saved where rbp points to
  *
+ *	breg7 8; breg9 0; lit8; mul; plus; deref	CFA = *(rsp + 8 + 8 * r9): assembler, by an array's length
+ *
  * A value on the stack is a number, or base + offset, or *(base + inner) + offset, where the base is
- * a register or the CFA. What leads out of these forms (a multiplication, an address that is loaded
- * twice) no rule can say.
+ * a register or the CFA; an index may be added to it. What leads out of these forms (an address that
+ * is loaded twice) no rule can say.
  *
  * The caller's stack pointer is the CFA, unless a rule for it says otherwise (longjmp, a frame that
  * a signal made). Then what it says becomes the rule's CFA, and what was relative to the old CFA is
@@ -36,8 +38,10 @@ enum cfi_operation {
 	OP_CONSTU = 0x10,
 	OP_CONSTS = 0x11,
 	OP_MINUS = 0x1c,
+	OP_MUL = 0x1e,
 	OP_PLUS = 0x22,
 	OP_PLUS_UCONST = 0x23,
+	OP_SHL = 0x24,
 	OP_LIT0 = 0x30,
 	OP_LIT31 = 0x4f,
 	OP_BREG0 = 0x70,
@@ -48,10 +52,14 @@ enum cfi_operation {
 
 enum base { BASE_NONE, BASE_REGISTER, BASE_CFA };
 
-/* base + offset; or, where dereferenced, *(base + inner) + offset. All numbers wrap, as DWARF's. */
+/*
+ * base + index * scale + offset; or, where dereferenced, *(base + index * scale + inner) + offset. All numbers wrap,
+ * as DWARF's.
+ */
 struct symbol {
 	enum base base;
-	uint32_t reg;
+	uint32_t reg, index;
+	uint8_t scale; /* 0: there is no index */
 	bool dereferenced;
 	uint64_t inner, offset;
 };
@@ -101,14 +109,37 @@ static void add(struct machine *m, bool negative)
 	struct symbol b = pop(m), a = pop(m);
 
 	if (b.base != BASE_NONE && a.base == BASE_NONE && !negative) {
-		b.offset += a.offset;
-		push(m, b);
-	} else if (b.base == BASE_NONE) {
-		a.offset += negative ? -b.offset : b.offset;
-		push(m, a);
-	} else {
-		m->bad = true;
+		struct symbol s = a;
+
+		a = b;
+		b = s;
 	}
+	if (b.base != BASE_NONE || (b.scale && (negative || a.scale || a.dereferenced))) {
+		m->bad = true;
+		return;
+	}
+	a.offset += negative ? -b.offset : b.offset;
+	if (b.scale) {
+		a.scale = b.scale;
+		a.index = b.index;
+	}
+	push(m, a);
+}
+
+/* A register times a small number: an index. */
+static void multiply(struct machine *m, bool shift)
+{
+	struct symbol b = pop(m), a = pop(m);
+	uint64_t scale = b.offset;
+
+	if (shift)
+		scale = scale < 8 ? UINT64_C(1) << scale : 0;
+	if (a.base != BASE_REGISTER || a.dereferenced || a.scale || b.base != BASE_NONE || b.scale || !scale ||
+	    scale > UINT8_MAX) {
+		m->bad = true;
+		return;
+	}
+	push(m, (struct symbol){.index = a.reg, .scale = (uint8_t)scale, .offset = a.offset * scale});
 }
 
 static void dereference(struct machine *m)
@@ -177,6 +208,10 @@ static void step(struct machine *m, struct cursor *c)
 	case OP_MINUS:
 		add(m, op == OP_MINUS);
 		break;
+	case OP_MUL:
+	case OP_SHL:
+		multiply(m, op == OP_SHL);
+		break;
 	case OP_DEREF:
 		dereference(m);
 		break;
@@ -209,7 +244,7 @@ struct cfi_rule cfi_expression_rule(struct cursor expression, bool is_value)
 	struct cfi_rule rule = {.how = CFI_COMPLEX};
 	struct symbol s;
 
-	if (!evaluate(expression, true, &s))
+	if (!evaluate(expression, true, &s) || s.scale)
 		return rule;
 	if (s.dereferenced && (!is_value || s.offset != 0))
 		return rule;
@@ -250,7 +285,7 @@ static bool cfa_symbol(const struct cfi_state *s, struct symbol *out)
 static bool same_symbol(const struct symbol *a, const struct symbol *b)
 {
 	return a->base == b->base && a->reg == b->reg && a->dereferenced == b->dereferenced &&
-	       a->inner == b->inner && a->offset == b->offset;
+	       a->inner == b->inner && a->offset == b->offset && a->scale == b->scale && a->index == b->index;
 }
 
 /* What the rule for the stack pointer says, as a symbol. */
@@ -321,7 +356,7 @@ static bool value_of(const struct cfi_rule *r, const struct symbol *cfa, const s
 		return false;
 	}
 	if (of_cfa && !same_symbol(cfa, sp)) {
-		if (cfa->dereferenced)
+		if (cfa->dereferenced || cfa->scale)
 			return false;
 		out->where = r->how == CFI_AT_CFA ? UNWIND_AT_REGISTER : UNWIND_IN_REGISTER;
 		out->reg = (uint8_t)cfa->reg;
@@ -344,6 +379,8 @@ bool cfi_extended_rule(const struct cfi_state *s, bool signal, struct unwind_rul
 		return false;
 	rule->cfa_register = (uint8_t)sp.reg;
 	rule->cfa_dereference = sp.dereferenced;
+	rule->cfa_scale = sp.scale;
+	rule->cfa_index = (uint8_t)sp.index;
 	rule->signal = signal;
 	if (!fits(sp.dereferenced ? sp.inner : sp.offset, &rule->cfa_offset) ||
 	    !fits(sp.dereferenced ? sp.offset : 0, &rule->cfa_add))

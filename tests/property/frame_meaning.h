@@ -196,6 +196,7 @@ static struct caller execute_rule(const struct world *w, const struct unwind_rul
 {
 	uint64_t cfa = w->reg[r->cfa_register] + (uint64_t)(int64_t)r->cfa_offset;
 
+	cfa += r->cfa_scale * w->reg[r->cfa_index];
 	if (r->cfa_dereference)
 		cfa = memory(cfa) + (uint64_t)(int64_t)r->cfa_add;
 	return (struct caller){

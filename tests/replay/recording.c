@@ -158,7 +158,9 @@ static int read_rule(struct recording *r, char *at)
 	rule = (struct unwind_rule){
 		.cfa_register = v[2],
 		.cfa_offset = (int32_t)v[3],
-		.cfa_dereference = v[4],
+		.cfa_dereference = v[4] & 1,
+		.cfa_scale = v[4] >> 4, /* and the index in the digits above: few rules have one */
+		.cfa_index = v[4] >> 12,
 		.cfa_add = (int32_t)v[5],
 		.signal = v[6],
 		.ra = {.where = v[7], .reg = v[8], .offset = (int32_t)v[9]},

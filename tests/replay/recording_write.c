@@ -41,7 +41,8 @@ static void write_tables(const struct recording *r, FILE *f)
 			if (!u->ra.where)
 				continue; /* not needed */
 			fprintf(f, "rule %zx %zx %x %s%x %x %s%x %x", t, i, u->cfa_register,
-				u->cfa_offset < 0 ? "-" : "", abs(u->cfa_offset), u->cfa_dereference,
+				u->cfa_offset < 0 ? "-" : "", abs(u->cfa_offset),
+				u->cfa_dereference | u->cfa_scale << 4 | u->cfa_index << 12,
 				u->cfa_add < 0 ? "-" : "", abs(u->cfa_add), u->signal);
 			write_value(&u->ra, f);
 			write_value(&u->fp, f);

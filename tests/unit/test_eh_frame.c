@@ -468,8 +468,15 @@ static void test_rules_of_the_cfa(void **state)
 	/* no memory: register + offset, in an expression */
 	EXPECT_RULE(BYTES(0x0f, 3, 0x7a, 0x88, 1), CFA(10, 136), USUAL_RA);
 	EXPECT_RULE(BYTES(0x0f, 5, 0x7a, 0, 0x11, 0x78, 0x22), CFA(10, -8), USUAL_RA);
-	/* what is computed from two registers, or loaded twice, or not at all */
-	EXPECT_UNSUPPORTED(BYTES(0x0f, 10, 0x77, 8, 0x79, 0, 0x38, 0x1e, 0x22, 0x06, 0x23, 8));
+	/* OpenSSL's Montgomery multiplication: *(rsp + 8 + 8 * r9) + 8; the same by a shift, the other way round */
+	EXPECT_RULE(BYTES(0x0f, 10, 0x77, 8, 0x79, 0, 0x38, 0x1e, 0x22, 0x06, 0x23, 8), CFA_AT(7, 8, 8), .cfa_scale = 8,
+		    .cfa_index = 9, USUAL_RA);
+	EXPECT_RULE(BYTES(0x0f, 10, 0x79, 1, 0x33, 0x24, 0x77, 0, 0x22, 0x06, 0x23, 8), CFA_AT(7, 8, 8), .cfa_scale = 8,
+		    .cfa_index = 9, USUAL_RA);
+	/* what is computed from three registers, or from two that are added or subtracted, or loaded twice, or not at all */
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 12, 0x77, 8, 0x79, 0, 0x38, 0x1e, 0x22, 0x79, 0, 0x32, 0x1e, 0x22));
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 7, 0x77, 8, 0x79, 0, 0x38, 0x1e, 0x1c));
+	EXPECT_UNSUPPORTED(BYTES(0x0f, 5, 0x79, 0, 0x79, 0, 0x1e));
 	EXPECT_UNSUPPORTED(BYTES(0x0f, 5, 0x77, 8, 0x76, 8, 0x22));
 	EXPECT_UNSUPPORTED(BYTES(0x0f, 5, 0x77, 8, 0x76, 8, 0x1c));
 	EXPECT_UNSUPPORTED(BYTES(0x0f, 4, 0x77, 8, 0x06, 0x06));
