@@ -307,6 +307,8 @@ static int build_by_table(struct builder *b, const struct frame_table *table)
 		if (start < before || offset >= b->section->bytes.size ||
 		    read_record(b, offset, &r) != 0 || read_fde(b, &r, &f) != 0 || f.start != start)
 			return -EPROTO;
+		if (f.start == f.end) /* it may hide another of the same address */
+			return -EPROTO;
 		before = start;
 		err = add_fde(b, &f);
 	}
