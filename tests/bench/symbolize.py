@@ -159,8 +159,9 @@ def main():
     for fields, what in ("ip,sym", "names"), ("ip,sym,srcline", "names, lines"):
         result = timed(["perf", "script", "-i", data, "--inline", "-F", fields])
         inlined = result[2].count(b"(inlined)") if result else 0
-        show("perf script --inline -F " + fields, result, len(unique),
-             "%s%s" % (what, ", %d inlined functions" % inlined if inlined else "; no inlined functions: perf gave none"))
+        if result:
+            what += ", %d inlined functions" % inlined if inlined else "; no inlined functions: perf gave none"
+        show("perf script --inline -F " + fields, result, len(unique), what)
     for tool in ["addr2line", "-i", "-f", "-e"], ["eu-addr2line", "-i", "-f", "-e"], ["llvm-symbolizer", "-i", "-f", "-e"]:
         if shutil.which(tool[0]):
             show(" ".join(tool[:3]), timed([*tool, program], once), len(unique), "inlined functions, lines")
