@@ -30,6 +30,21 @@ static double now_ms(void)
 	return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
 }
 
+/* The most that was resident since exec(): ru_maxrss counts what was before. */
+static long resident_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+	long kib = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmHWM: %ld", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
 static void count_lines(void *context, size_t index, const struct elf_line *lines, size_t n)
 {
 	struct count *c = context;
@@ -72,7 +87,7 @@ static size_t read_addresses(uint64_t **out, size_t *n_unique)
 
 int main(int argc, char **argv)
 {
-	struct rusage self, child;
+	struct rusage child;
 	struct count count = {0};
 	struct elf_object *o;
 	struct elf_symbol s;
@@ -100,10 +115,9 @@ int main(int argc, char **argv)
 	done = now_ms();
 	if (err)
 		fprintf(stderr, "%s: lines: %s\n", argv[1], strerror(-err));
-	getrusage(RUSAGE_SELF, &self);
 	getrusage(RUSAGE_CHILDREN, &child);
 	printf("%zu %zu %zu %zu %.1f %.1f %ld %ld\n", n, unique, count.addresses, count.lines, named - start, done - named,
-	       self.ru_maxrss, child.ru_maxrss);
+	       resident_kib(), child.ru_maxrss);
 	elf_object_free(o);
 	close(fd);
 	free(vaddrs);
