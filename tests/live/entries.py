@@ -60,7 +60,7 @@ class Elf:
         return None
 
     def is_sigreturn(self, vaddr):
-        return bool(SIGRETURN.search(self.code(vaddr - 1, 12) or b""))
+        return bool(SIGRETURN.search(self.code(vaddr - 8, 18) or b""))
 
 
 def is_behind_call(code):
