@@ -82,8 +82,8 @@ $(B)/gen/page.h: out/page.html
 BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev liblzma-dev libprotobuf-c-dev \
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
-CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go rustc nodejs musl-tools binutils elfutils \
-	xz-utils debuginfod libdebuginfod1 chromium chromium-driver python3-selenium procps util-linux libcap2-bin
+CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go rustc nodejs musl-tools binutils elfutils mariadb-server \
+	sysbench x265 openssl xz-utils debuginfod libdebuginfod1 chromium chromium-driver python3-selenium procps util-linux libcap2-bin
 install = @tests/install-packages $(1)
 
 demo-packages:

@@ -20,6 +20,8 @@ GO_ENTRIES = {"runtime.goexit", "runtime.mstart", "runtime.mstart0", "runtime.mc
 LOADER_ENTRIES = {"_dl_start_user"}
 # What a signal handler returns to, in glibc and in Go, and in musl: mov $15,%rax (or %eax); syscall.
 SIGRETURN = re.compile(rb"\x48\xc7\xc0\x0f\0\0\0\x0f\x05|\xb8\x0f\0\0\0\x0f\x05")
+# Go's runtime makes a thread appear to have called these where it was interrupted.
+INJECTED = {"runtime.asyncPreempt", "runtime.sigpanic"}
 START_BYTES = 64  # _start is shorter in every libc
 UNNAMED = re.compile(r"\+0x[0-9a-f]+$|^\[|^0x[0-9a-f]+$")
 
@@ -60,7 +62,7 @@ class Elf:
         return None
 
     def is_sigreturn(self, vaddr):
-        return bool(SIGRETURN.search(self.code(vaddr - 1, 12) or b""))
+        return bool(SIGRETURN.search(self.code(vaddr - 8, 18) or b""))
 
 
 def is_behind_call(code):
@@ -98,7 +100,8 @@ def bad_calls(sample):
     signal = [Elf.of(m).is_sigreturn(a) for a, m in zip(addresses, mappings)]
     for i in range(1, len(names)):
         code = Elf.of(mappings[i]).code(addresses[i] + 1 - 8, 8)
-        if code is None or signal[i] or signal[i - 1] or "goexit" in names[i]:
+        if code is None or signal[i] or signal[i - 1] or names[i - 1] in INJECTED or \
+                "goexit" in names[i]:
             continue
         checked += 1
         if not is_behind_call(code):

