@@ -14,6 +14,7 @@ static row_source *const sources[] = {
 	sigreturn_rows, /* before those that take musl's and Go's for a function */
 	go_rows,	/* before .debug_frame, which says nothing of rbp in Go's functions */
 	debug_frame_rows,
+	code_rows, /* last: what is read out of code is not as good as what was said of it */
 };
 
 static int add_source(row_source *source, const struct elf_object *o, struct row_sink *rows,

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the frame is in code that nothing describes, from the code: written in assembler, or
+ * generated without call frame information.
+ *
+ * One decoding of the bytes leaves events (instructions that move the stack or control) and labels
+ * (addresses that control may reach other than by falling in: targets of jumps, and what stands
+ * behind a jump or return). Then events are walked:
+ *
+ *	forward		from functions' starts, where CFA = rsp + 8; jumps carry the state to labels
+ *	backward	from returns, where CFA = rsp + 8 as well: what a label needs to have
+ *
+ * until labels do not change; and once more to put rows. A label that two sides speak of differently
+ * keeps what both say. Behind a call that perhaps does not return, the code behind is believed
+ * more than what falls in. What stays unknown is a NONE row: a wrong row is worse.
+ *
+ * Hostile bytes: all of this is linear in a chunk, and chunks are bounded in bytes and in events.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "code_chunk.h"
+#include "x86_64_stack.h"
+
+#define CHUNK_BYTES (256u << 10)
+#define EVENTS_MAX  (48u << 10)
+/* Each event makes a label at most, a break is an event. */
+#define LABELS_MAX EVENTS_MAX
+/* Walks each way; more do not find more. */
+#define ROUNDS 3
+/* Functions and, after bytes that are no code, the next attempt. */
+#define CODE_ALIGN 16
+
+enum label_flags {
+	JUMPED = 1,	 /* a jump goes there */
+	CALLED = 2,	 /* a function starts there */
+	BREAK = 4,	 /* control does not fall in */
+	DOUBTFUL = 8,	 /* a call, then padding, is before it: perhaps control does not fall in */
+	PADDED = 16,
+	PROLOGUE = 32,	 /* starts as functions do */
+	AFTER_AWAY = 64, /* an indirect jump is before it: this may be one of its targets */
+	GARBAGE = 128,	 /* bytes that are no code are before it */
+	AFTER_RET = 256, /* a return or trap */
+};
+
+struct label {
+	uint32_t at;
+	uint16_t flags;
+	struct stack_state state; /* what control brings */
+	struct stack_state need;  /* what the code behind it takes for granted: sp, fp, rbp */
+};
+
+struct code_chunk {
+	const uint8_t *code;
+	size_t size;
+	uint64_t vaddr;
+	uint64_t entry;
+	struct stack_state away; /* at the last indirect jump */
+	bool changed;
+	uint32_t n_events, n_labels;
+	uint64_t is_label[CHUNK_BYTES / 64 + 1];
+	uint32_t rank[CHUNK_BYTES / 64 + 1]; /* labels before the word */
+	struct code_event events[EVENTS_MAX];
+	struct label labels[LABELS_MAX];
+};
+
+struct code_chunk *code_chunk_new(void)
+{
+	return malloc(sizeof(struct code_chunk));
+}
+
+void code_chunk_free(struct code_chunk *c)
+{
+	free(c);
+}
+
+/* --- decoding --- */
+
+struct decoder {
+	uint32_t at;
+	uint32_t alias_regs; /* registers that may hold a copy of rsp */
+	uint8_t before;	     /* the last instruction's op, padding aside */
+	bool padded, garbage;
+	uint32_t reaches;	  /* the furthest target of a jump */
+	uint32_t cut, cut_events; /* the last place where a chunk may end: no jump goes across it */
+};
+
+static bool ends_flow(uint8_t op)
+{
+	return op == X86_JUMP || op == X86_JUMP_AWAY || op == X86_RET || op == X86_TRAP;
+}
+
+static struct code_event *add_event(struct code_chunk *c, uint32_t at)
+{
+	struct code_event *e = &c->events[c->n_events++];
+
+	*e = (struct code_event){.at = at, .op = X86_OTHER, .reg = X86_ENC_NONE};
+	return e;
+}
+
+static bool starts_as_function(const struct x86_insn *i)
+{
+	return i->op == X86_ENDBR || (i->op == X86_PUSH && i->reg != X86_ENC_NONE) ||
+	       (i->op == X86_ADD_SP && i->imm < 0);
+}
+
+/* Control does not, or may not, fall into the instruction at d->at. */
+static void note_break(struct code_chunk *c, struct decoder *d, const struct x86_insn *i)
+{
+	bool ended = d->garbage || ends_flow(d->before);
+	struct code_event *e;
+
+	if (!ended && !(d->padded && d->before == X86_CALL))
+		return;
+	if (ended && !d->garbage && d->padded && d->reaches <= d->at && d->at > 0) {
+		d->cut = d->at;
+		d->cut_events = c->n_events;
+	}
+	e = add_event(c, d->at);
+	e->flags = ended ? BREAK : DOUBTFUL;
+	e->flags |= d->padded ? PADDED : 0;
+	e->flags |= starts_as_function(i) ? PROLOGUE : 0;
+	e->flags |= d->before == X86_JUMP_AWAY && !d->garbage ? AFTER_AWAY : 0;
+	e->flags |= d->garbage ? GARBAGE : 0;
+	e->flags |= d->before == X86_RET || d->before == X86_TRAP ? AFTER_RET : 0;
+	if (ended)
+		d->alias_regs = 0;
+}
+
+static bool matters(const struct decoder *d, const struct x86_insn *i)
+{
+	const unsigned int stack_regs = 1u << X86_ENC_RSP | 1u << X86_ENC_RBP;
+
+	if (i->op == X86_STORE)
+		return i->reg == X86_ENC_RBP || d->alias_regs & 1u << i->reg;
+	if (i->op == X86_LOAD)
+		return (stack_regs | d->alias_regs) & 1u << i->reg;
+	if (i->op == X86_OTHER)
+		return i->writes & (stack_regs | d->alias_regs);
+	return i->op != X86_PADDING && i->op != X86_ENDBR;
+}
+
+static void note(struct code_chunk *c, struct decoder *d, const struct x86_insn *i)
+{
+	struct code_event *e;
+
+	if (i->op == X86_FROM_SP)
+		d->alias_regs |= 1u << i->reg;
+	if (!matters(d, i))
+		return;
+	e = add_event(c, d->at);
+	e->length = i->length;
+	e->op = i->op;
+	e->reg = i->reg;
+	e->imm = i->imm;
+	e->writes = i->writes;
+	if ((i->op == X86_JUMP || i->op == X86_BRANCH) && i->imm > 0 &&
+	    i->imm < (int32_t)CHUNK_BYTES && d->at + i->length + (uint32_t)i->imm > d->reaches)
+		d->reaches = d->at + i->length + (uint32_t)i->imm;
+	if (i->op == X86_CALL && i->imm == 0) /* call next; pop: where am I? */
+		e->op = X86_PUSH;
+}
+
+/* Fills events, up to the chunk's end, which it sets. */
+static void decode(struct code_chunk *c)
+{
+	struct decoder d = {.before = X86_RET};
+	uint32_t end = c->size < CHUNK_BYTES ? (uint32_t)c->size : CHUNK_BYTES;
+
+	c->n_events = 0;
+	while (d.at < end && c->n_events < EVENTS_MAX - 2) {
+		struct x86_insn i;
+
+		if (!x86_decode(c->code + d.at, c->size - d.at, &i)) {
+			d.at = (d.at + CODE_ALIGN) / CODE_ALIGN * CODE_ALIGN;
+			d.garbage = true;
+			d.padded = false;
+			add_event(c, d.at < end ? d.at : end)->flags = BREAK | GARBAGE;
+			continue;
+		}
+		if (i.op == X86_PADDING || (i.op == X86_TRAP && ends_flow(d.before))) {
+			d.padded = true;
+			d.at += i.length;
+			continue;
+		}
+		note_break(c, &d, &i);
+		note(c, &d, &i);
+		d.garbage = d.padded = false;
+		d.before = i.op;
+		d.at += i.length;
+	}
+	if (d.at >= c->size) {
+		c->size = d.at > c->size ? c->size : d.at;
+	} else if (d.cut) {
+		c->size = d.cut;
+		c->n_events = d.cut_events;
+	} else {
+		c->size = d.at;
+	}
+}
+
+/* --- labels --- */
+
+/* Where a jump goes to; false: out of the chunk. */
+static bool target_of(const struct code_chunk *c, const struct code_event *e, uint32_t *at)
+{
+	int64_t target = (int64_t)e->at + e->length + e->imm;
+
+	if (target < 0 || target >= (int64_t)c->size)
+		return false;
+	*at = (uint32_t)target;
+	return true;
+}
+
+static bool has_target(const struct code_event *e)
+{
+	return e->op == X86_CALL || e->op == X86_JUMP || e->op == X86_BRANCH;
+}
+
+static struct label *label_at(struct code_chunk *c, uint32_t at)
+{
+	uint64_t word = c->is_label[at / 64], mask = UINT64_C(1) << at % 64;
+
+	if (!(word & mask))
+		return NULL;
+	return &c->labels[c->rank[at / 64] + (uint32_t)__builtin_popcountll(word & (mask - 1))];
+}
+
+static struct label *label_of(struct code_chunk *c, const struct code_event *e)
+{
+	uint32_t at;
+
+	return target_of(c, e, &at) ? label_at(c, at) : NULL;
+}
+
+static void place_labels(struct code_chunk *c)
+{
+	uint32_t words = (uint32_t)((c->size + 63) / 64), at;
+
+	memset(c->is_label, 0, words * sizeof(c->is_label[0]));
+	for (uint32_t i = 0; i < c->n_events; i++) {
+		const struct code_event *e = &c->events[i];
+
+		if (e->flags && e->at < c->size)
+			c->is_label[e->at / 64] |= UINT64_C(1) << e->at % 64;
+		else if (has_target(e) && target_of(c, e, &at))
+			c->is_label[at / 64] |= UINT64_C(1) << at % 64;
+	}
+	c->n_labels = 0;
+	for (uint32_t w = 0; w < words; w++) {
+		c->rank[w] = c->n_labels;
+		for (uint64_t rest = c->is_label[w]; rest; rest &= rest - 1) {
+			struct label *l = &c->labels[c->n_labels++];
+
+			l->at = w * 64 + (uint32_t)__builtin_ctzll(rest);
+			l->flags = 0;
+			l->state.known = l->need.known = false;
+		}
+	}
+	for (uint32_t i = 0; i < c->n_events; i++) {
+		const struct code_event *e = &c->events[i];
+		struct label *l = NULL;
+
+		if (e->flags && e->at < c->size)
+			label_at(c, e->at)->flags |= e->flags;
+		else if (has_target(e))
+			l = label_of(c, e);
+		if (l)
+			l->flags |= e->op == X86_CALL ? CALLED : JUMPED;
+	}
+}
+
+/* --- backward --- */
+
+static bool agrees(const struct stack_state *a, const struct stack_state *b)
+{
+	return a->sp == STACK_UNKNOWN || b->sp == STACK_UNKNOWN || a->sp == b->sp;
+}
+
+static void need_at_label(struct label *l, struct stack_state *need)
+{
+	if (need->known)
+		l->need = *need;
+	if (l->flags & (BREAK | DOUBTFUL | CALLED))
+		need->known = false;
+	else if (l->state.known)
+		*need = l->state;
+}
+
+static void need_of_target(struct code_chunk *c, const struct code_event *e,
+			   struct stack_state *need)
+{
+	struct label *l = label_of(c, e);
+
+	need->known = false;
+	if (l && l->state.known)
+		*need = l->state;
+	else if (l && l->need.known)
+		*need = l->need;
+}
+
+static void walk_backward(struct code_chunk *c)
+{
+	struct stack_state need = {.known = false};
+	uint32_t l = c->n_labels;
+
+	for (uint32_t i = c->n_events; i-- > 0;) {
+		const struct code_event *e = &c->events[i];
+
+		while (l && c->labels[l - 1].at >= e->at + e->length)
+			need_at_label(&c->labels[--l], &need);
+		if (e->op == X86_RET)
+			need = stack_at_entry();
+		else if (e->op == X86_JUMP || (e->op == X86_BRANCH && !need.known))
+			need_of_target(c, e, &need);
+		else if (e->op == X86_JUMP_AWAY || e->op == X86_TRAP)
+			need.known = false;
+		else if (need.known)
+			stack_undo(&need, e);
+	}
+	while (l)
+		need_at_label(&c->labels[--l], &need);
+}
+
+/* --- forward --- */
+
+static void jump_to(struct code_chunk *c, struct label *l, const struct stack_state *s)
+{
+	if (!l || !s->known)
+		return;
+	if (!l->state.known) {
+		l->state = *s;
+		c->changed = true;
+	} else if (!(l->flags & CALLED)) {
+		c->changed |= stack_intersect(&l->state, s);
+	}
+}
+
+static struct stack_state from_need(const struct label *l)
+{
+	struct stack_state s = l->need;
+
+	s.end = false;
+	s.alias = X86_ENC_NONE;
+	s.slot = STACK_UNKNOWN;
+	return s;
+}
+
+/* Whether what falls in is what the code takes for granted. */
+static bool fits(const struct stack_state *s, const struct stack_state *need)
+{
+	if (!s->known || !need->known)
+		return false;
+	if (s->sp != STACK_UNKNOWN && need->sp != STACK_UNKNOWN)
+		return s->sp == need->sp;
+	return s->fp != STACK_UNKNOWN && s->fp == need->fp;
+}
+
+/* The state at a label into which nothing is known to come, or nothing that can be trusted. */
+static struct stack_state guess(struct code_chunk *c, const struct label *l, bool last_resort)
+{
+	const struct stack_state unknown = {.known = false};
+	bool aligned = (c->vaddr + l->at) % CODE_ALIGN == 0;
+
+	if (l->need.known && l->need.sp == 8 && l->need.fp == STACK_UNKNOWN)
+		return stack_at_entry();
+	if (l->need.known && c->away.known && !(l->flags & JUMPED) && !fits(&c->away, &l->need))
+		return unknown;
+	if (l->need.known)
+		return from_need(l);
+	if (l->flags & (JUMPED | GARBAGE) || !last_resort)
+		return unknown;
+	if (aligned && l->flags & PROLOGUE)
+		return stack_at_entry();
+	/* Targets of an indirect jump that no label tells of: the cases of a switch. */
+	if (c->away.known && c->away.sp != 8)
+		return l->flags & AFTER_AWAY ? c->away : unknown;
+	return aligned && l->flags & AFTER_RET ? stack_at_entry() : unknown;
+}
+
+/* What holds from a label on, where *s is what falls in. */
+static void enter_label(struct code_chunk *c, struct label *l, struct stack_state *s,
+			bool last_resort)
+{
+	if (l->flags & CALLED || (c->entry && c->vaddr + l->at == c->entry)) {
+		*s = stack_at_entry();
+	} else if (l->flags & BREAK) {
+		*s = l->state.known ? l->state : guess(c, l, last_resort);
+	} else if (l->flags & DOUBTFUL && l->state.known) {
+		*s = l->state;
+	} else if (l->flags & DOUBTFUL) {
+		if (!fits(s, &l->need))
+			*s = guess(c, l, last_resort);
+	} else if (l->state.known) {
+		jump_to(c, l, s);
+		*s = l->state;
+	}
+	if (s->known && !l->state.known) {
+		l->state = *s;
+		c->changed = true;
+	}
+	if (l->flags & (BREAK | DOUBTFUL) && s->known && s->sp == 8 && l->flags & PROLOGUE)
+		c->away.known = false; /* another function */
+	if (l->flags & GARBAGE && !l->state.known)
+		s->known = false;
+}
+
+/* The row from `at` on. */
+static void put(struct code_chunk *c, uint32_t at, const struct stack_state *s,
+		struct row_sink *out)
+{
+	row_sink_put(out, c->vaddr + at, stack_row(s, out->rules));
+}
+
+static void enter_labels(struct code_chunk *c, uint32_t *l, uint32_t to, struct stack_state *s,
+			 bool last_resort, struct row_sink *out)
+{
+	for (; *l < c->n_labels && c->labels[*l].at <= to; ++*l) {
+		struct label *label = &c->labels[*l];
+
+		enter_label(c, label, s, last_resort);
+		if (!out)
+			continue;
+		/* What is behind takes another height for granted: one of both is wrong. */
+		if (s->known && label->need.known && !agrees(s, &label->need))
+			s->sp = STACK_UNKNOWN;
+		put(c, label->at, s, out);
+	}
+}
+
+/*
+ * xor %ebp,%ebp is what the ABI has a thread's first function do. As a number, rbp is zeroed by
+ * others, but not before they saved it; so it is the first instruction of those, or the first
+ * after a system call returned in a new thread.
+ */
+static bool is_outermost(struct code_chunk *c, uint32_t i, const struct stack_state *s)
+{
+	const struct code_event *e = &c->events[i];
+
+	if (s->rbp || s->sp != 8)
+		return false;
+	if (i && c->events[i - 1].op == X86_BRANCH)
+		return i > 1 && c->events[i - 2].op == X86_SYSCALL;
+	return i && c->events[i - 1].flags && e->at - c->events[i - 1].at <= 4;
+}
+
+/* With `out`: puts rows. Rows for all events and labels fit. */
+static void walk_forward(struct code_chunk *c, bool last_resort, struct row_sink *out)
+{
+	struct stack_state s = {.known = false};
+	uint32_t l = 0;
+
+	c->away.known = false;
+	for (uint32_t i = 0; i < c->n_events; i++) {
+		const struct code_event *e = &c->events[i];
+
+		enter_labels(c, &l, e->at, &s, last_resort, out);
+		if (e->flags)
+			continue;
+		if (e->op == X86_JUMP || e->op == X86_BRANCH)
+			jump_to(c, label_of(c, e), &s);
+		if (e->op == X86_JUMP_AWAY)
+			c->away = s;
+		if (ends_flow(e->op)) {
+			s.known = false;
+			continue;
+		}
+		if (!s.known)
+			continue;
+		if (e->op == X86_ZERO_RBP && is_outermost(c, i, &s))
+			s.end = true;
+		stack_apply(&s, e);
+		if (out)
+			put(c, e->at + e->length, &s, out);
+	}
+	enter_labels(c, &l, (uint32_t)c->size, &s, last_resort, out);
+}
+
+int64_t code_chunk_rows(struct code_chunk *c, const uint8_t *code, size_t size, uint64_t vaddr,
+			uint64_t entry, struct row_sink *out)
+{
+	c->code = code;
+	c->size = size;
+	c->vaddr = vaddr;
+	c->entry = entry;
+	decode(c);
+	place_labels(c);
+	for (int round = 0; round < ROUNDS; round++) {
+		c->changed = false;
+		walk_backward(c);
+		walk_forward(c, round > 0, NULL);
+		if (!c->changed && round > 0)
+			break;
+	}
+	if (row_sink_reserve(out, (size_t)c->n_events + c->n_labels + 1) != 0)
+		return -ENOMEM;
+	row_sink_put(out, vaddr, (struct unwind_row){.kind = UNWIND_NONE});
+	walk_forward(c, true, out);
+	return (int64_t)c->size;
+}
