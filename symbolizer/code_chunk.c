@@ -41,6 +41,7 @@ enum label_flags {
 	AFTER_AWAY = 64, /* an indirect jump is before it: this may be one of its targets */
 	GARBAGE = 128,	 /* bytes that are no code are before it */
 	AFTER_RET = 256, /* a return or trap */
+	DATA = 512,	 /* no code, up to the next break */
 };
 
 struct label {
@@ -81,6 +82,7 @@ struct decoder {
 	uint32_t alias_regs; /* registers that may hold a copy of rsp */
 	uint8_t before;	     /* the last instruction's op, padding aside */
 	bool padded, garbage;
+	uint32_t fragment;	  /* the event behind the last break */
 	uint32_t reaches;	  /* the furthest target of a jump */
 	uint32_t cut, cut_events; /* the last place where a chunk may end: no jump goes across it */
 };
@@ -100,7 +102,7 @@ static struct code_event *add_event(struct code_chunk *c, uint32_t at)
 
 static bool starts_as_function(const struct x86_insn *i)
 {
-	return i->op == X86_ENDBR || (i->op == X86_PUSH && i->reg != X86_ENC_NONE) ||
+	return i->op == X86_ENDBR || i->op == X86_FROM_SP || (i->op == X86_PUSH && i->reg != X86_ENC_NONE) ||
 	       (i->op == X86_ADD_SP && i->imm < 0);
 }
 
@@ -110,9 +112,10 @@ static void note_break(struct code_chunk *c, struct decoder *d, const struct x86
 	bool ended = d->garbage || ends_flow(d->before);
 	struct code_event *e;
 
-	if (!ended && !(d->padded && d->before == X86_CALL))
+	/* Behind a call that returns there is no landing pad and no function. */
+	if (!ended && !(d->before == X86_CALL && (d->padded || i->op == X86_ENDBR)))
 		return;
-	if (ended && !d->garbage && d->padded && d->reaches <= d->at && d->at > 0) {
+	if (ended && !d->garbage && d->padded && d->reaches < d->at && d->at > 0) {
 		d->cut = d->at;
 		d->cut_events = c->n_events;
 	}
@@ -123,8 +126,10 @@ static void note_break(struct code_chunk *c, struct decoder *d, const struct x86
 	e->flags |= d->before == X86_JUMP_AWAY && !d->garbage ? AFTER_AWAY : 0;
 	e->flags |= d->garbage ? GARBAGE : 0;
 	e->flags |= d->before == X86_RET || d->before == X86_TRAP ? AFTER_RET : 0;
-	if (ended)
+	if (ended) {
 		d->alias_regs = 0;
+		d->fragment = c->n_events;
+	}
 }
 
 static bool matters(const struct decoder *d, const struct x86_insn *i)
@@ -161,6 +166,18 @@ static void note(struct code_chunk *c, struct decoder *d, const struct x86_insn 
 		e->op = X86_PUSH;
 }
 
+/* No code since the last break: nothing of it is believed. Functions start at aligned addresses. */
+static void resynchronise(struct code_chunk *c, struct decoder *d)
+{
+	if (d->fragment) {
+		c->n_events = d->fragment;
+		c->events[c->n_events - 1].flags |= DATA;
+	}
+	d->at += CODE_ALIGN - (uint32_t)((c->vaddr + d->at) % CODE_ALIGN);
+	d->garbage = true;
+	d->padded = false;
+}
+
 /* Fills events, up to the chunk's end, which it sets. */
 static void decode(struct code_chunk *c)
 {
@@ -172,10 +189,7 @@ static void decode(struct code_chunk *c)
 		struct x86_insn i;
 
 		if (!x86_decode(c->code + d.at, c->size - d.at, &i)) {
-			d.at = (d.at + CODE_ALIGN) / CODE_ALIGN * CODE_ALIGN;
-			d.garbage = true;
-			d.padded = false;
-			add_event(c, d.at < end ? d.at : end)->flags = BREAK | GARBAGE;
+			resynchronise(c, &d);
 			continue;
 		}
 		if (i.op == X86_PADDING || (i.op == X86_TRAP && ends_flow(d.before))) {
@@ -272,6 +286,16 @@ static void place_labels(struct code_chunk *c)
 
 /* --- backward --- */
 
+/* Whether what falls in is what the code takes for granted. */
+static bool fits(const struct stack_state *s, const struct stack_state *need)
+{
+	if (!s->known || !need->known)
+		return false;
+	if (s->sp != STACK_UNKNOWN && need->sp != STACK_UNKNOWN)
+		return s->sp == need->sp;
+	return s->fp != STACK_UNKNOWN && s->fp == need->fp;
+}
+
 static bool agrees(const struct stack_state *a, const struct stack_state *b)
 {
 	return a->sp == STACK_UNKNOWN || b->sp == STACK_UNKNOWN || a->sp == b->sp;
@@ -291,12 +315,14 @@ static void need_of_target(struct code_chunk *c, const struct code_event *e,
 			   struct stack_state *need)
 {
 	struct label *l = label_of(c, e);
+	bool falls_on = e->op == X86_BRANCH && need->known;
 
-	need->known = false;
-	if (l && l->state.known)
+	if (l && l->state.known && (!falls_on || (!l->state.weak && fits(&l->state, need))))
 		*need = l->state;
-	else if (l && l->need.known)
+	else if (l && l->need.known && !falls_on)
 		*need = l->need;
+	else if (!falls_on)
+		need->known = false;
 }
 
 static void walk_backward(struct code_chunk *c)
@@ -311,7 +337,7 @@ static void walk_backward(struct code_chunk *c)
 			need_at_label(&c->labels[--l], &need);
 		if (e->op == X86_RET)
 			need = stack_at_entry();
-		else if (e->op == X86_JUMP || (e->op == X86_BRANCH && !need.known))
+		else if (e->op == X86_JUMP || e->op == X86_BRANCH)
 			need_of_target(c, e, &need);
 		else if (e->op == X86_JUMP_AWAY || e->op == X86_TRAP)
 			need.known = false;
@@ -336,24 +362,16 @@ static void jump_to(struct code_chunk *c, struct label *l, const struct stack_st
 	}
 }
 
-static struct stack_state from_need(const struct label *l)
+/* What is inferred: without what only this path may have. */
+static struct stack_state weakened(const struct stack_state *from)
 {
-	struct stack_state s = l->need;
+	struct stack_state s = *from;
 
 	s.end = false;
+	s.weak = true;
 	s.alias = X86_ENC_NONE;
 	s.slot = STACK_UNKNOWN;
 	return s;
-}
-
-/* Whether what falls in is what the code takes for granted. */
-static bool fits(const struct stack_state *s, const struct stack_state *need)
-{
-	if (!s->known || !need->known)
-		return false;
-	if (s->sp != STACK_UNKNOWN && need->sp != STACK_UNKNOWN)
-		return s->sp == need->sp;
-	return s->fp != STACK_UNKNOWN && s->fp == need->fp;
 }
 
 /* The state at a label into which nothing is known to come, or nothing that can be trusted. */
@@ -364,17 +382,21 @@ static struct stack_state guess(struct code_chunk *c, const struct label *l, boo
 
 	if (l->need.known && l->need.sp == 8 && l->need.fp == STACK_UNKNOWN)
 		return stack_at_entry();
-	if (l->need.known && c->away.known && !(l->flags & JUMPED) && !fits(&c->away, &l->need))
+	if (l->need.known && c->away.known && fits(&c->away, &l->need))
+		return weakened(&c->away);
+	if (l->need.known && c->away.known && !(l->flags & JUMPED))
 		return unknown;
 	if (l->need.known)
-		return from_need(l);
-	if (l->flags & (JUMPED | GARBAGE) || !last_resort)
+		return weakened(&l->need);
+	if (l->flags & GARBAGE || !last_resort)
 		return unknown;
-	if (aligned && l->flags & PROLOGUE)
+	if (aligned && l->flags & PROLOGUE && (!(l->flags & JUMPED) || l->flags & AFTER_RET))
 		return stack_at_entry();
+	if (l->flags & JUMPED)
+		return unknown;
 	/* Targets of an indirect jump that no label tells of: the cases of a switch. */
 	if (c->away.known && c->away.sp != 8)
-		return l->flags & AFTER_AWAY ? c->away : unknown;
+		return l->flags & AFTER_AWAY ? weakened(&c->away) : unknown;
 	return aligned && l->flags & AFTER_RET ? stack_at_entry() : unknown;
 }
 
@@ -382,10 +404,18 @@ static struct stack_state guess(struct code_chunk *c, const struct label *l, boo
 static void enter_label(struct code_chunk *c, struct label *l, struct stack_state *s,
 			bool last_resort)
 {
+	if (l->flags & DATA) {
+		s->known = false;
+		return;
+	}
 	if (l->flags & CALLED || (c->entry && c->vaddr + l->at == c->entry)) {
 		*s = stack_at_entry();
 	} else if (l->flags & BREAK) {
-		*s = l->state.known ? l->state : guess(c, l, last_resort);
+		*s = l->state;
+		if (!s->known || s->weak)
+			*s = guess(c, l, last_resort);
+		if (!s->known)
+			*s = l->state;
 	} else if (l->flags & DOUBTFUL && l->state.known) {
 		*s = l->state;
 	} else if (l->flags & DOUBTFUL) {
@@ -395,14 +425,12 @@ static void enter_label(struct code_chunk *c, struct label *l, struct stack_stat
 		jump_to(c, l, s);
 		*s = l->state;
 	}
-	if (s->known && !l->state.known) {
+	if (s->known && (!l->state.known || l->state.weak)) {
+		c->changed |= !l->state.known || l->state.sp != s->sp || l->state.fp != s->fp;
 		l->state = *s;
-		c->changed = true;
 	}
 	if (l->flags & (BREAK | DOUBTFUL) && s->known && s->sp == 8 && l->flags & PROLOGUE)
 		c->away.known = false; /* another function */
-	if (l->flags & GARBAGE && !l->state.known)
-		s->known = false;
 }
 
 /* The row from `at` on. */

@@ -8,6 +8,8 @@
 /* What a row can say: 65535 words, and 255 for rbp. */
 #define CFA_MAX (8 * 65535)
 #define RBP_MAX (8 * 255)
+/* push %rbp; mov %rsp,%rbp: CFA = rbp + 16 */
+#define FRAME_POINTER_CFA 16
 /* Callee-saved: rbx, rbp, r12 to r15. */
 #define SAVED_BY_CALLEE 0xf028
 /* DWARF's numbers of the registers (System V ABI, figure 3.36). */
@@ -243,6 +245,8 @@ void stack_undo(struct stack_state *s, const struct code_event *e)
 			s->fp = STACK_UNKNOWN;
 		break;
 	}
+	if (s->fp != FRAME_POINTER_CFA) /* a frame pointer of another kind: nothing to build upon */
+		s->fp = STACK_UNKNOWN;
 	s->known = s->sp != STACK_UNKNOWN || s->fp != STACK_UNKNOWN;
 }
 
@@ -250,6 +254,12 @@ bool stack_intersect(struct stack_state *s, const struct stack_state *other)
 {
 	struct stack_state before = *s;
 
+	if (other->weak && !s->weak)
+		return false;
+	if (s->weak && !other->weak) {
+		*s = *other;
+		return true;
+	}
 	if (s->sp != other->sp)
 		s->sp = STACK_UNKNOWN;
 	if (s->fp != other->fp)
@@ -294,7 +304,7 @@ static struct unwind_row rule_row(const struct stack_state *s, struct rule_table
 /* push %rbp; mov %rsp,%rbp: better than rsp, which a callee may leave elsewhere (V8: arguments). */
 static bool is_frame_pointer(const struct stack_state *s)
 {
-	return s->fp == 16 && s->rbp == 2;
+	return s->fp == FRAME_POINTER_CFA && s->rbp == FRAME_POINTER_CFA / 8;
 }
 
 struct unwind_row stack_row(const struct stack_state *s, struct rule_table *rules)

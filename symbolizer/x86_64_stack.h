@@ -22,6 +22,7 @@
 struct stack_state {
 	bool known;  /* false: nothing is, not even that this is code */
 	bool end;    /* the thread's outermost frame */
+	bool weak;   /* inferred from what the code needs, which may be other code's */
 	uint8_t alias;
 	uint8_t rbp; /* the caller's rbp is at CFA - 8 * rbp; 0: in rbp */
 	int32_t sp, fp, alias_offset, slot, slot_offset;
