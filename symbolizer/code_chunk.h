@@ -7,7 +7,7 @@
 
 #include "row_sink.h"
 
-struct code_chunk; /* opaque: the memory that one chunk after another uses, about 6 MiB at most */
+struct code_chunk; /* opaque: the memory that one chunk after another uses, about 4 MiB */
 
 /* Returns NULL where there is no memory. */
 struct code_chunk *code_chunk_new(void);
