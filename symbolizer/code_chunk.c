@@ -28,6 +28,8 @@
 #define LABELS_MAX EVENTS_MAX
 /* Walks each way; more do not find more. */
 #define ROUNDS 3
+/* Functions that were seen not to return; a power of 2. */
+#define NORETURN_SLOTS 256
 /* Functions and, after bytes that are no code, the next attempt. */
 #define CODE_ALIGN 16
 
@@ -40,7 +42,8 @@ enum label_flags {
 	PROLOGUE = 32,	 /* starts as functions do */
 	AFTER_AWAY = 64, /* an indirect jump is before it: this may be one of its targets */
 	GARBAGE = 128,	 /* bytes that are no code are before it */
-	AFTER_RET = 256, /* a return or trap */
+	AFTER_RET = 256,
+	AFTER_TRAP = 1024,
 	DATA = 512,	 /* no code, up to the next break */
 };
 
@@ -56,8 +59,10 @@ struct code_chunk {
 	size_t size;
 	uint64_t vaddr;
 	uint64_t entry;
+	uint64_t noreturn[NORETURN_SLOTS]; /* addresses, by hash; 0: none */
 	struct stack_state away; /* at the last indirect jump */
 	bool changed;
+	bool packed; /* functions are not aligned: code that is optimized for size */
 	uint32_t n_events, n_labels;
 	uint64_t is_label[CHUNK_BYTES / 64 + 1];
 	uint32_t rank[CHUNK_BYTES / 64 + 1]; /* labels before the word */
@@ -67,7 +72,11 @@ struct code_chunk {
 
 struct code_chunk *code_chunk_new(void)
 {
-	return malloc(sizeof(struct code_chunk));
+	struct code_chunk *c = malloc(sizeof(*c));
+
+	if (c)
+		memset(c->noreturn, 0, sizeof(c->noreturn));
+	return c;
 }
 
 void code_chunk_free(struct code_chunk *c)
@@ -81,6 +90,7 @@ struct decoder {
 	uint32_t at;
 	uint32_t alias_regs; /* registers that may hold a copy of rsp */
 	uint8_t before;	     /* the last instruction's op, padding aside */
+	uint64_t called;     /* by the last call */
 	bool padded, garbage;
 	uint32_t fragment;	  /* the event behind the last break */
 	uint32_t reaches;	  /* the furthest target of a jump */
@@ -106,6 +116,11 @@ static bool starts_as_function(const struct x86_insn *i)
 	       (i->op == X86_ADD_SP && i->imm < 0);
 }
 
+static uint64_t *noreturn_slot(struct code_chunk *c, uint64_t function)
+{
+	return &c->noreturn[(function >> 4 ^ function >> 12) % NORETURN_SLOTS];
+}
+
 /* Control does not, or may not, fall into the instruction at d->at. */
 static void note_break(struct code_chunk *c, struct decoder *d, const struct x86_insn *i)
 {
@@ -115,6 +130,9 @@ static void note_break(struct code_chunk *c, struct decoder *d, const struct x86
 	/* Behind a call that returns there is no landing pad and no function. */
 	if (!ended && !(d->before == X86_CALL && (d->padded || i->op == X86_ENDBR)))
 		return;
+	/* What is behind this call is entered from elsewhere: so it will be behind others of it. */
+	if (!ended && (i->op == X86_ENDBR || (i->op == X86_PUSH && (c->vaddr + d->at) % CODE_ALIGN == 0)))
+		*noreturn_slot(c, d->called) = d->called;
 	if (ended && !d->garbage && d->padded && d->reaches < d->at && d->at > 0) {
 		d->cut = d->at;
 		d->cut_events = c->n_events;
@@ -125,7 +143,7 @@ static void note_break(struct code_chunk *c, struct decoder *d, const struct x86
 	e->flags |= starts_as_function(i) ? PROLOGUE : 0;
 	e->flags |= d->before == X86_JUMP_AWAY && !d->garbage ? AFTER_AWAY : 0;
 	e->flags |= d->garbage ? GARBAGE : 0;
-	e->flags |= d->before == X86_RET || d->before == X86_TRAP ? AFTER_RET : 0;
+	e->flags |= d->before == X86_RET ? AFTER_RET : d->before == X86_TRAP ? AFTER_TRAP : 0;
 	if (ended) {
 		d->alias_regs = 0;
 		d->fragment = c->n_events;
@@ -200,8 +218,13 @@ static void decode(struct code_chunk *c)
 		note_break(c, &d, &i);
 		note(c, &d, &i);
 		d.garbage = d.padded = false;
-		d.before = i.op;
 		d.at += i.length;
+		d.before = i.op;
+		if (i.op == X86_CALL) {
+			d.called = c->vaddr + d.at + (uint64_t)(int64_t)i.imm;
+			if (*noreturn_slot(c, d.called) == d.called)
+				d.before = X86_TRAP;
+		}
 	}
 	if (d.at >= c->size) {
 		c->size = d.at > c->size ? c->size : d.at;
@@ -247,6 +270,23 @@ static struct label *label_of(struct code_chunk *c, const struct code_event *e)
 	return target_of(c, e, &at) ? label_at(c, at) : NULL;
 }
 
+static bool is_packed(const struct code_chunk *c)
+{
+	uint32_t aligned = 0, others = 0;
+
+	for (uint32_t i = 0; i < c->n_labels; i++) {
+		const struct label *l = &c->labels[i];
+
+		if ((l->flags & (CALLED | BREAK)) != (CALLED | BREAK))
+			continue;
+		if ((c->vaddr + l->at) % CODE_ALIGN == 0)
+			aligned++;
+		else
+			others++;
+	}
+	return others > aligned;
+}
+
 static void place_labels(struct code_chunk *c)
 {
 	uint32_t words = (uint32_t)((c->size + 63) / 64), at;
@@ -282,6 +322,7 @@ static void place_labels(struct code_chunk *c)
 		if (l)
 			l->flags |= e->op == X86_CALL ? CALLED : JUMPED;
 	}
+	c->packed = is_packed(c);
 }
 
 /* --- backward --- */
@@ -390,14 +431,16 @@ static struct stack_state guess(struct code_chunk *c, const struct label *l, boo
 		return weakened(&l->need);
 	if (l->flags & GARBAGE || !last_resort)
 		return unknown;
-	if (aligned && l->flags & PROLOGUE && (!(l->flags & JUMPED) || l->flags & AFTER_RET))
+	if (aligned && l->flags & PROLOGUE && (!(l->flags & JUMPED) || l->flags & (AFTER_RET | AFTER_TRAP)))
 		return stack_at_entry();
 	if (l->flags & JUMPED)
 		return unknown;
 	/* Targets of an indirect jump that no label tells of: the cases of a switch. */
 	if (c->away.known && c->away.sp != 8)
 		return l->flags & AFTER_AWAY ? weakened(&c->away) : unknown;
-	return aligned && l->flags & AFTER_RET ? stack_at_entry() : unknown;
+	if (l->flags & (aligned ? AFTER_RET | AFTER_TRAP : c->packed ? AFTER_RET : 0))
+		return stack_at_entry();
+	return unknown;
 }
 
 /* What holds from a label on, where *s is what falls in. */
@@ -442,12 +485,15 @@ static void put(struct code_chunk *c, uint32_t at, const struct stack_state *s,
 	row_sink_put(out, c->vaddr + at, stack_row(s, out->rules));
 }
 
-static void enter_labels(struct code_chunk *c, uint32_t *l, uint32_t to, struct stack_state *s,
-			 bool last_resort, struct row_sink *out)
+/* The labels of [from, to]. What jumps into the middle of an instruction, before `from`, is no code. */
+static void enter_labels(struct code_chunk *c, uint32_t *l, uint32_t from, uint32_t to,
+			 struct stack_state *s, bool last_resort, struct row_sink *out)
 {
 	for (; *l < c->n_labels && c->labels[*l].at <= to; ++*l) {
 		struct label *label = &c->labels[*l];
 
+		if (label->at < from)
+			continue;
 		enter_label(c, label, s, last_resort);
 		if (!out)
 			continue;
@@ -478,15 +524,16 @@ static bool is_outermost(struct code_chunk *c, uint32_t i, const struct stack_st
 static void walk_forward(struct code_chunk *c, bool last_resort, struct row_sink *out)
 {
 	struct stack_state s = {.known = false};
-	uint32_t l = 0;
+	uint32_t l = 0, from = 0;
 
 	c->away.known = false;
 	for (uint32_t i = 0; i < c->n_events; i++) {
 		const struct code_event *e = &c->events[i];
 
-		enter_labels(c, &l, e->at, &s, last_resort, out);
+		enter_labels(c, &l, from, e->at, &s, last_resort, out);
 		if (e->flags)
 			continue;
+		from = e->at + e->length;
 		if (e->op == X86_JUMP || e->op == X86_BRANCH)
 			jump_to(c, label_of(c, e), &s);
 		if (e->op == X86_JUMP_AWAY)
@@ -503,7 +550,7 @@ static void walk_forward(struct code_chunk *c, bool last_resort, struct row_sink
 		if (out)
 			put(c, e->at + e->length, &s, out);
 	}
-	enter_labels(c, &l, (uint32_t)c->size, &s, last_resort, out);
+	enter_labels(c, &l, from, (uint32_t)c->size, &s, last_resort, out);
 }
 
 int64_t code_chunk_rows(struct code_chunk *c, const uint8_t *code, size_t size, uint64_t vaddr,
