@@ -31,7 +31,7 @@ static int32_t moved(int32_t offset, int64_t by)
 {
 	int64_t sum = offset + by;
 
-	if (offset == STACK_UNKNOWN || sum < 0 || sum > CFA_MAX || sum % 8 != 0)
+	if (offset == STACK_UNKNOWN || sum < 0 || sum > CFA_MAX)
 		return STACK_UNKNOWN;
 	return (int32_t)sum;
 }
@@ -283,7 +283,10 @@ static struct unwind_row rule_row(const struct stack_state *s, struct rule_table
 		.ra = {.where = UNWIND_AT_CFA, .offset = -8},
 	};
 
-	if (s->slot != STACK_UNKNOWN) {
+	if (s->sp != STACK_UNKNOWN) { /* not a multiple of eight: libx265 has some */
+		rule.cfa_register = dwarf_number[X86_ENC_RSP];
+		rule.cfa_offset = s->sp;
+	} else if (s->slot != STACK_UNKNOWN) {
 		rule.cfa_register = dwarf_number[X86_ENC_RSP];
 		rule.cfa_dereference = 1;
 		rule.cfa_offset = s->slot;
@@ -317,10 +320,11 @@ struct unwind_row stack_row(const struct stack_state *s, struct rule_table *rule
 		row.kind = UNWIND_END;
 		return row;
 	}
-	if (s->fp != STACK_UNKNOWN && (s->sp == STACK_UNKNOWN || is_frame_pointer(s))) {
+	if (s->fp != STACK_UNKNOWN && s->fp % 8 == 0 &&
+	    (s->sp == STACK_UNKNOWN || is_frame_pointer(s))) {
 		row.kind = UNWIND_RBP;
 		row.cfa = (uint16_t)(s->fp / 8);
-	} else if (s->sp != STACK_UNKNOWN) {
+	} else if (s->sp != STACK_UNKNOWN && s->sp % 8 == 0) {
 		row.kind = UNWIND_RSP;
 		row.cfa = (uint16_t)(s->sp / 8);
 	} else {
