@@ -86,6 +86,8 @@ struct unwind_rows {
 	uint64_t bad_fdes;	   /* FDEs that were dropped because they do not parse */
 };
 int elf_object_unwind_rows(const struct elf_object *o, struct unwind_rows *out);
+/* The same without the rows that are read out of code which nothing describes (code_rows.c). */
+int elf_object_described_rows(const struct elf_object *o, struct unwind_rows *out);
 void unwind_rows_free(struct unwind_rows *r);
 
 #endif

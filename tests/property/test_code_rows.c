@@ -135,7 +135,7 @@ static bool check_object(const struct elf_object *o, const char *path)
 	bool ok = false;
 
 	if (!elf_section_by_name(o, ".text", &sh) || !elf_section_bytes(o, &sh, &text) ||
-	    elf_object_unwind_rows(o, &cfi) != 0)
+	    elf_object_described_rows(o, &cfi) != 0)
 		return true;
 	ours.base = ours.floor = sh.sh_addr;
 	ours.end = sh.sh_addr + text.size;
