@@ -38,7 +38,8 @@ static struct code_event *add_event(struct code_chunk *c, uint32_t at)
 
 static bool starts_as_function(const struct x86_insn *i)
 {
-	return i->op == X86_ENDBR || i->op == X86_FROM_SP || (i->op == X86_PUSH && i->reg != X86_ENC_NONE) ||
+	return i->op == X86_ENDBR || (i->op == X86_FROM_SP && i->imm == 0) ||
+	       (i->op == X86_PUSH && i->reg != X86_ENC_NONE) ||
 	       (i->op == X86_ADD_SP && i->imm < 0);
 }
 

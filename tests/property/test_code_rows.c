@@ -28,7 +28,7 @@
 
 static const char *const default_objects[] = {
 	"/usr/lib/x86_64-linux-gnu/libc.so.6",
-	"/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
+	"/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
 	"/usr/bin/redis-server",
 	"/usr/bin/bash",
 };
