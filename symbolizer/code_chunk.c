@@ -16,6 +16,7 @@
  *
  * Hostile bytes: all of this is linear in a chunk, and chunks are bounded in bytes and in events.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -375,6 +376,7 @@ int64_t code_chunk_rows(struct code_chunk *c, const uint8_t *code, size_t size, 
 	}
 	if (row_sink_reserve(out, (size_t)c->n_events + c->n_labels + 1) != 0)
 		return -ENOMEM;
+	assert(out->rows);
 	row_sink_put(out, vaddr, (struct unwind_row){.kind = UNWIND_NONE});
 	walk_forward(c, true, out);
 	return (int64_t)c->size;

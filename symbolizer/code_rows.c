@@ -4,6 +4,7 @@
  * rows left are handed to code_chunk.c. Only sections with code, as far as the file has section
  * headers: what lies between them in an executable segment is not code.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include "code_chunk.h"
@@ -74,9 +75,11 @@ static int sweep_gap(struct sweep *w, const struct range *r, uint64_t from, uint
 		from += (uint64_t)n;
 	}
 	err = row_sink_reserve(w->out, 1);
-	if (!err)
-		row_sink_put(w->out, to, none);
-	return err;
+	if (err)
+		return err;
+	assert(w->out->rows);
+	row_sink_put(w->out, to, none);
+	return 0;
 }
 
 /* The part of a gap that is in ranges. *k: the first range that may overlap it. */

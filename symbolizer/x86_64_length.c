@@ -9,7 +9,7 @@
  * bytes that the caller has.
  */
 #include <stdbool.h>
-#include "x86_64_length.h"
+#include "x86_64_parts.h"
 
 #define LENGTH_MAX 15
 
@@ -63,23 +63,6 @@ static const uint8_t map_0f[256] = {
 	M, M, M, M, M, M, M, M,  M, M, M, M, M, M, M, M,
 };
 /* clang-format on */
-
-enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
-
-/* What the parts of an instruction are, while it is read. */
-struct parts {
-	const uint8_t *start, *p, *end;
-	uint8_t rex;	   /* its low four bits */
-	bool operand16, address32, repeat, repne;
-	bool vector;	   /* VEX, EVEX, XOP */
-	uint8_t map;	   /* 0, 1 (0f), 2 (0f38), 3 (0f3a), 5 and 6 (EVEX), 8 to 10 (XOP) */
-	uint8_t vvvv;	   /* the register that VEX adds */
-	uint8_t opcode;
-	uint8_t mod, reg, rm; /* with REX; mod 3: rm is a register */
-	uint8_t base;	   /* of an operand in memory that is base + disp; else NONE */
-	int32_t disp;
-	int64_t imm;
-};
 
 static bool have(const struct parts *d, size_t n)
 {
@@ -265,115 +248,6 @@ static bool read_immediate(struct parts *d, uint8_t parts)
 	return true;
 }
 
-static uint16_t bit(unsigned int reg)
-{
-	return (uint16_t)(reg < 16 ? 1u << reg : 0);
-}
-
-static uint16_t rm_bit(const struct parts *d)
-{
-	return d->mod == 3 ? bit(d->rm) : 0;
-}
-
-/* Byte operands without REX: 4 to 7 are ah to bh. */
-static uint16_t byte_bit(const struct parts *d, uint8_t reg)
-{
-	return bit(!d->rex && reg >= 4 && reg < 8 ? reg - 4u : reg);
-}
-
-/* The general registers that an instruction of the first map writes, where `op` does not tell. */
-static uint16_t writes_0(const struct parts *d)
-{
-	uint8_t o = d->opcode;
-
-	if (o < 0x40) { /* add, or, adc, sbb, and, sub, xor; cmp writes nothing */
-		if (o >= 0x38)
-			return 0;
-		switch (o & 7) {
-		case 0:
-			return d->mod == 3 ? byte_bit(d, d->rm) : 0;
-		case 1:
-			return rm_bit(d);
-		case 2:
-			return byte_bit(d, d->reg);
-		case 3:
-			return bit(d->reg);
-		default:
-			return bit(X86_ENC_RAX);
-		}
-	}
-	switch (o) {
-	case 0x63: case 0x69: case 0x6b: case 0x8b: case 0x8d:
-		return bit(d->reg);
-	case 0x8a:
-		return byte_bit(d, d->reg);
-	case 0x80:
-		return (d->reg & 7) != 7 && d->mod == 3 ? byte_bit(d, d->rm) : 0;
-	case 0x81: case 0x83:
-		return (d->reg & 7) != 7 ? rm_bit(d) : 0;
-	case 0x86: case 0x87:
-		return bit(d->reg) | rm_bit(d);
-	case 0x88: case 0xc6: case 0xc0: case 0xd0: case 0xd2: case 0xfe:
-		return d->mod == 3 ? byte_bit(d, d->rm) : 0;
-	case 0x89: case 0xc7: case 0xc1: case 0xd1: case 0xd3: case 0x8f: case 0x8c:
-		return rm_bit(d);
-	case 0xff:
-		return (d->reg & 7) < 2 ? rm_bit(d) : 0;
-	case 0xf6: case 0xf7:
-		return (d->reg & 6) == 2 ? rm_bit(d) : (d->reg & 7) >= 4 ? bit(0) | bit(2) : 0;
-	default:
-		break;
-	}
-	if (o >= 0x90 && o <= 0x97)
-		return bit(0) | bit((o & 7) | (d->rex & REX_B ? 8 : 0));
-	if (o >= 0xb0 && o <= 0xb7)
-		return byte_bit(d, (o & 7) | (d->rex & REX_B ? 8 : 0));
-	if (o >= 0xb8 && o <= 0xbf)
-		return bit((o & 7) | (d->rex & REX_B ? 8 : 0));
-	return 0;
-}
-
-/* The same for 0f and its vector form. */
-static uint16_t writes_0f(const struct parts *d)
-{
-	uint8_t o = d->opcode;
-
-	if (!d->vector) {
-		if ((o & 0xf0) == 0x40 || o == 0xaf || (o >= 0xb8 && o <= 0xbf && o != 0xb9 && o != 0xba && o != 0xbb) ||
-		    o == 0xb6 || o == 0xb7 || o == 0x02 || o == 0x03)
-			return bit(d->reg);
-		if ((o & 0xf0) == 0x90)
-			return d->mod == 3 ? byte_bit(d, d->rm) : 0;
-		if (o >= 0xc8 && o <= 0xcf)
-			return bit((o & 7) | (d->rex & REX_B ? 8 : 0));
-		if (o == 0xc0 || o == 0xc1)
-			return bit(d->reg) | rm_bit(d);
-		if (o == 0xb0 || o == 0xb1 || o == 0xab || o == 0xb3 || o == 0xbb || o == 0xa4 || o == 0xa5 ||
-		    o == 0xac || o == 0xad || (o == 0xba && (d->reg & 7) > 4))
-			return rm_bit(d);
-	}
-	if (o == 0x2c || o == 0x2d)
-		return d->repeat || d->repne || d->vector ? bit(d->reg) : 0;
-	if (o == 0x50 || o == 0xd7 || o == 0xc5 || (d->vector && o == 0x93))
-		return bit(d->reg);
-	return o == 0x7e && !d->repeat ? rm_bit(d) : 0;
-}
-
-static uint16_t writes(const struct parts *d)
-{
-	if (d->map == 0)
-		return writes_0(d);
-	if (d->map == 1)
-		return writes_0f(d);
-	if (d->map == 2 && d->opcode >= 0xf0) /* crc32, movbe, BMI */
-		return bit(d->reg) | (d->vector ? bit(d->vvvv) : 0) | rm_bit(d);
-	if (d->map == 3 && d->opcode >= 0x14 && d->opcode <= 0x17)
-		return rm_bit(d);
-	if (d->map == 3 && d->opcode == 0xf0)
-		return bit(d->reg);
-	return 0;
-}
-
 static void set(struct x86_insn *out, enum x86_op op, unsigned int reg, int64_t imm)
 {
 	out->op = (uint8_t)op;
@@ -477,7 +351,7 @@ static void classify_0(const struct parts *d, struct x86_insn *out)
 		classify_group(d, out);
 		break;
 	case 0xc8: /* enter */
-		out->writes = bit(X86_ENC_RSP) | bit(X86_ENC_RBP);
+		out->writes = x86_bit(X86_ENC_RSP) | x86_bit(X86_ENC_RBP);
 		break;
 	case 0xc9:
 		set(out, X86_LEAVE, X86_ENC_NONE, 0);
@@ -528,7 +402,7 @@ unsigned int x86_decode(const uint8_t *p, size_t n, struct x86_insn *out)
 	parts = read_opcode(&d);
 	if (parts & X || (parts & M && !read_modrm(&d)) || !read_immediate(&d, parts))
 		return 0;
-	*out = (struct x86_insn){.reg = X86_ENC_NONE, .writes = writes(&d)};
+	*out = (struct x86_insn){.reg = X86_ENC_NONE, .writes = x86_writes(&d)};
 	if (d.map == 0)
 		classify_0(&d, out);
 	else if (d.map == 1 && !d.vector)
