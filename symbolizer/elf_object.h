@@ -72,10 +72,11 @@ void elf_object_look_again(struct elf_object *o);
 bool elf_object_has_symbols(struct elf_object *o);
 
 /*
- * Unwind rows from .eh_frame (found by .eh_frame_hdr or by section), sorted by pc, neighbours that say
+ * Unwind rows from .eh_frame (found by .eh_frame_hdr or by section) and the sources that fill its
+ * gaps, at last the code itself (see unwind_rows.c), sorted by pc, neighbours that say
  * the same merged. row.pc = vaddr - base. Every gap between functions is an UNWIND_NONE row (gaps of at
  * most 16 bytes, which are padding, may be folded into the row before).
- * An object whose text is larger than 4 GiB is refused (-EFBIG). No CFI at all: 0 rows, returns 0.
+ * An object whose text is larger than 4 GiB is refused (-EFBIG). No executable segment: 0 rows, returns 0.
  */
 struct unwind_rows {
 	struct unwind_row *rows;
@@ -86,6 +87,8 @@ struct unwind_rows {
 	uint64_t bad_fdes;	   /* FDEs that were dropped because they do not parse */
 };
 int elf_object_unwind_rows(const struct elf_object *o, struct unwind_rows *out);
+/* The same without the rows that are read out of code which nothing describes (code_rows.c). */
+int elf_object_described_rows(const struct elf_object *o, struct unwind_rows *out);
 void unwind_rows_free(struct unwind_rows *r);
 
 #endif

@@ -21,6 +21,7 @@ row_source eh_frame_rows;    /* eh_frame.c */
 row_source sigreturn_rows;   /* sigreturn.c */
 row_source go_rows;	     /* go_rows.c */
 row_source debug_frame_rows; /* debug_frame.c */
+row_source code_rows;	     /* code_rows.c */
 
 /* frame_section.c: the records of .eh_frame or .debug_frame. */
 struct frame_section {

@@ -14,7 +14,10 @@ static row_source *const sources[] = {
 	sigreturn_rows, /* before those that take musl's and Go's for a function */
 	go_rows,	/* before .debug_frame, which says nothing of rbp in Go's functions */
 	debug_frame_rows,
+	code_rows, /* last: what is read out of code is not as good as what was said of it */
 };
+
+#define N_SOURCES (sizeof(sources) / sizeof(sources[0]))
 
 static int add_source(row_source *source, const struct elf_object *o, struct row_sink *rows,
 		      uint64_t *bad_fdes)
@@ -50,7 +53,7 @@ static uint64_t unsupported_bytes(const struct row_sink *s)
 	return sum;
 }
 
-int elf_object_unwind_rows(const struct elf_object *o, struct unwind_rows *out)
+static int rows_of(const struct elf_object *o, struct unwind_rows *out, size_t n_sources)
 {
 	struct rule_table rules = {0};
 	struct row_sink rows = {.rules = &rules};
@@ -64,7 +67,7 @@ int elf_object_unwind_rows(const struct elf_object *o, struct unwind_rows *out)
 	if (rows.end - rows.base > UINT32_MAX)
 		return -EFBIG;
 	rows.floor = rows.base;
-	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]) && !err; i++)
+	for (size_t i = 0; i < n_sources && !err; i++)
 		err = add_source(sources[i], o, &rows, &out->bad_fdes);
 	if (err) {
 		out->bad_fdes = 0;
@@ -81,6 +84,16 @@ int elf_object_unwind_rows(const struct elf_object *o, struct unwind_rows *out)
 	rules.rules = NULL;
 	rule_table_free(&rules);
 	return 0;
+}
+
+int elf_object_unwind_rows(const struct elf_object *o, struct unwind_rows *out)
+{
+	return rows_of(o, out, N_SOURCES);
+}
+
+int elf_object_described_rows(const struct elf_object *o, struct unwind_rows *out)
+{
+	return rows_of(o, out, N_SOURCES - 1);
 }
 
 void unwind_rows_free(struct unwind_rows *r)

@@ -474,7 +474,7 @@ static void count(struct totals *t, const struct check *c)
 static void check_object(struct check *c, struct totals *t)
 {
 	double start = now_ms(), ms;
-	int err = elf_object_unwind_rows(c->object, &c->u);
+	int err = elf_object_described_rows(c->object, &c->u);
 
 	ms = now_ms() - start;
 	if (err && err != -EOPNOTSUPP) {

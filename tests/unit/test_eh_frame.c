@@ -222,7 +222,7 @@ static int try_rows(struct unwind_rows *u)
 
 	if (err)
 		return err;
-	err = elf_object_unwind_rows(o, u);
+	err = elf_object_described_rows(o, u);
 	elf_object_free(o);
 	return err;
 }

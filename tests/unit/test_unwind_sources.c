@@ -220,7 +220,7 @@ static void compare_rows(const struct elf_object *o, const struct want *want, si
 {
 	struct unwind_rows u;
 
-	assert_int_equal(elf_object_unwind_rows(o, &u), 0);
+	assert_int_equal(elf_object_described_rows(o, &u), 0);
 	for (size_t i = 0; i < n && i < u.n_rows; i++) {
 		assert_int_equal(u.base + u.rows[i].pc, TEXT + want[i].offset);
 		assert_int_equal(u.rows[i].kind, want[i].kind);
@@ -337,7 +337,7 @@ static void test_dropped_functions(void **state)
 	finish_image();
 	((Elf64_Phdr *)(image.bytes + sizeof(Elf64_Ehdr)))->p_vaddr = 0;
 	assert_int_equal(elf_object_open_memory(image.bytes, image.n, "test", &o), 0);
-	assert_int_equal(elf_object_unwind_rows(o, &u), 0);
+	assert_int_equal(elf_object_described_rows(o, &u), 0);
 	assert_int_equal(u.bad_fdes, 0);
 	assert_int_equal(u.n_rows, 3);
 	assert_int_equal(u.rows[0].kind, UNWIND_NONE);
@@ -358,7 +358,7 @@ static void test_signal_frame_in_debug_frame(void **state)
 	add_frame(".debug_frame", &b);
 	finish_image();
 	assert_int_equal(elf_object_open_memory(image.bytes, image.n, "test", &o), 0);
-	assert_int_equal(elf_object_unwind_rows(o, &u), 0);
+	assert_int_equal(elf_object_described_rows(o, &u), 0);
 	assert_int_equal(u.n_rows, 5);
 	assert_int_equal(u.rows[1].kind, UNWIND_EXTENDED);
 	assert_int_equal(u.rules[u.rows[1].cfa].signal, 1);
@@ -601,7 +601,7 @@ static void test_many_sigreturns(void **state)
 		put_text(0x20 * i, mov_rax, sizeof(mov_rax));
 	finish_image();
 	assert_int_equal(elf_object_open_memory(image.bytes, image.n, "test", &o), 0);
-	assert_int_equal(elf_object_unwind_rows(o, &u), 0);
+	assert_int_equal(elf_object_described_rows(o, &u), 0);
 	assert_true(u.n_rows > 8 && u.n_rows < 100);
 	unwind_rows_free(&u);
 	elf_object_free(o);
