@@ -383,13 +383,24 @@ static int publish(struct processes *p, struct process *process)
 	}
 	err = kernel_put_maps(p->kernel, process->pid, &process->maps, list, n);
 	free(process->published);
-	process->published = list;
-	process->n_published = n;
+	process->published = err ? NULL : list;
+	process->n_published = err ? 0 : n;
+	if (err)
+		free(list);
 	return err;
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
 int process_refresh(struct processes *p, struct process *process)
 {
+	uint64_t cpu_ns = thread_cpu_ns();
 	struct mapping_list now = {0};
 	int err;
 
@@ -408,7 +419,7 @@ int process_refresh(struct processes *p, struct process *process)
 		message_warn("mappings of process %d are incomplete: %s", process->pid, strerror(-err));
 	read_comm(process);
 	err = publish(p, process);
-	process->refresh_cost_ns = monotonic_ns() - process->refreshed_ns;
+	process->refresh_cost_ns = thread_cpu_ns() - cpu_ns;
 	return err == -ENOENT ? -ESRCH : err;
 }
 

@@ -32,7 +32,7 @@ struct process {
 	struct user_mapping *mappings; /* sorted by start, none overlap */
 	size_t n_mappings, mappings_capacity;
 	uint64_t refreshed_ns;	    /* when the mappings were read last; CLOCK_MONOTONIC */
-	uint64_t refresh_cost_ns;   /* how long that took */
+	uint64_t refresh_cost_ns;   /* the CPU time that this took */
 	uint64_t started_ns;	    /* when it was seen to exec(); 0: before */
 	struct exec_mapping *published; /* what the kernel was told last */
 	size_t n_published;

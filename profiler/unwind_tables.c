@@ -13,7 +13,9 @@
 #include "message.h"
 #include "unwind_tables.h"
 
-#define EARLY_TEXT_BYTES (8u << 20) /* objects with more text wait until a sample needs them */
+#define EARLY_TEXT_BYTES (32u << 20) /* objects with more text wait until a sample needs them */
+/* With more text, what is described (.eh_frame) is published before the code is read that nothing describes. */
+#define LARGE_TEXT_BYTES (4u << 20)
 
 enum table_state { TABLE_IDLE, TABLE_WANTED, TABLE_BUILDING, TABLE_READY };
 
@@ -63,19 +65,20 @@ static void give_index(struct unwind_tables *t, uint32_t index)
 
 /* --- building, on the thread --- */
 
+typedef int rows_fn(const struct elf_object *o, struct unwind_rows *out);
+
 /*
  * Returns the descriptor of the table in the kernel. For text without CFI, or where that is broken (*err), its one row
  * says so, as a frame pointer may still help.
  */
-static int build(struct unwind_table *table, int *err)
+static int build(struct unwind_table *table, rows_fn *rows_of, int *err)
 {
 	static const struct unwind_row no_cfi = {.pc = 0, .kind = UNWIND_NONE};
 	struct unwind_rows rows;
 	int fd = -1;
 
 	table->kernel_bytes = 0;
-	*err = elf_object_unwind_rows(table->elf, &rows);
-	elf_object_forget_pages(table->elf);
+	*err = rows_of(table->elf, &rows);
 	if (!*err && rows.n_rows) {
 		fd = kernel_make_table(rows.rows, rows.n_rows, rows.rules, rows.n_rules, &table->kernel_bytes);
 		*err = fd < 0 ? fd : 0;
@@ -85,6 +88,12 @@ static int build(struct unwind_table *table, int *err)
 	if (fd < 0)
 		fd = kernel_make_table(&no_cfi, 1, NULL, 0, &table->kernel_bytes);
 	return fd;
+}
+
+static void publish(struct unwind_tables *t, struct unwind_table *table, int fd)
+{
+	if (fd >= 0)
+		publisher_put(t->publisher, table->index, fd);
 }
 
 static struct unwind_table *most_wanted(struct unwind_tables *t)
@@ -103,7 +112,10 @@ static void build_one(struct unwind_tables *t, struct unwind_table *table)
 	int err, fd;
 
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	fd = build(table, &err);
+	if (table->text_end - table->text > LARGE_TEXT_BYTES)
+		publish(t, table, build(table, elf_object_described_rows, &err));
+	fd = build(table, elf_object_unwind_rows, &err);
+	elf_object_forget_pages(table->elf);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	if (err)
 		message_verbose("no unwind rows for %s: %s", elf_object_name(table->elf), strerror(-err));
@@ -112,8 +124,7 @@ static void build_one(struct unwind_tables *t, struct unwind_table *table)
 				(unsigned long long)table->rows,
 				(to.tv_sec - from.tv_sec) * 1e3 + (to.tv_nsec - from.tv_nsec) / 1e6);
 	pthread_mutex_lock(&t->lock);
-	if (fd >= 0)
-		publisher_put(t->publisher, table->index, fd);
+	publish(t, table, fd);
 	t->totals.failed += !!err;
 	t->totals.ready++;
 	t->totals.rows += table->rows;
