@@ -136,7 +136,7 @@ class AgainstGdb(CompiledTest):
                 self.assertEqual(frames[-1], "_start")
 
     def test_signal_of_musl(self):
-        """musl has no CFI: the handler is left nonetheless, and the stack ends in the function that calls main."""
+        """musl has no CFI: its code tells. gdb stops a frame short of where the stack begins."""
         program = self.compile("signals.c", "-static", compiler="musl-gcc")
         for arguments in (), ("altstack",):
             with self.subTest(arguments=arguments):
@@ -146,9 +146,10 @@ class AgainstGdb(CompiledTest):
                 self.assertEqual(len(stacks), 1)
                 expected = space.callers([pc for pc in stacks[0] if pc])
                 for s in profile.samples:
-                    self.assertEqual(stack_of(s)[1][1:], expected, s.frames)
+                    self.assertEqual(stack_of(s)[1][1:][:len(expected)], expected, s.frames)
                     self.assertIn("interrupted", s.frames)
                     self.assertIn("main", s.frames)
+                    self.assertEqual(s.frames[-1], "_start")
 
     def test_realigned_stacks(self):
         frames = self.assert_same(self.start(self.compile("realign.c")), "realigned_leaf")
