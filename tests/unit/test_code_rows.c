@@ -276,6 +276,18 @@ static void test_outermost(void **state)
 	done(&r);
 }
 
+/* An instruction that ends where the code does says nothing of what is behind. */
+static void test_end(void **state)
+{
+	struct rows r;
+
+	(void)state;
+	sweep(&r, "\x31\xc0\x53", 3);
+	assert_int_equal(r.sink.n, 1);
+	expect(&r, 2, UNWIND_RSP, 1, 0);
+	done(&r);
+}
+
 /* What is not known is not said. */
 static void test_unknown(void **state)
 {
@@ -311,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_writes),	  cmocka_unit_test(test_frame),
 		cmocka_unit_test(test_realigned), cmocka_unit_test(test_backward),
 		cmocka_unit_test(test_outermost), cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
