@@ -151,7 +151,8 @@ class Measured:
             name, self.count, 100 * self.share, 100 * self.called, 100 * self.named, first, rest)
 
 
-HEADER = "%-32s %7s %10s %10s %9s %8s  %s" % ("program", "stacks", "to entry", "calls", "named", "first", "why the rest stops")
+HEADER = "%-32s %7s %10s %10s %9s %8s  %s" % (
+    "program", "stacks", "to entry", "calls", "named", "first", "why the rest stops")
 
 
 def measure(pids, seconds, hz):

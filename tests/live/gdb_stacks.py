@@ -17,7 +17,7 @@ thread apply all -q frame apply all -q printf "pc %d %#lx %#lx\\n", $_thread, $p
 
 
 def gdb_stacks(pid):
-    """{thread id: program counters, leaf first} of a process, stopped while gdb looks; inlined functions are no frames."""
+    """{thread id: program counters, leaf first} of a process, as gdb stops it; inlined functions are no frames."""
     done = subprocess.run(["gdb", "-nx", "-batch", "-p", str(pid), "-iex", "set debuginfod enabled off",
                            *sum((["-ex", line] for line in COMMANDS.split("\n") if line), [])],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

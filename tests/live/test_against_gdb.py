@@ -91,13 +91,15 @@ class AgainstGdb(CompiledTest):
     def test_python_in_c(self):
         """A regular expression that backtracks for long, called by way of three functions."""
         source = ("import re\nprint('busy', flush=True)\n"
-                  "def inner(): re.match(r'(a|aa)+$', 'a' * 60 + 'b')\ndef middle(): inner()\ndef outer(): middle()\nouter()\n")
+                  "def inner(): re.match(r'(a|aa)+$', 'a' * 60 + 'b')\ndef middle(): inner()\n"
+                  "def outer(): middle()\nouter()\n")
         process = self.start("/usr/bin/python3", "-c", source)
         self.compare(process.pid, 0.5)
 
     def test_python_multiplying(self):
-        """Integers of a quarter of a million digits: a recursion in C, by two paths at each level, so stacks seldom come twice."""
-        process = self.start("/usr/bin/python3", "-c", "x = 7 ** 300000\nprint('busy', flush=True)\nwhile True: y = x * x\n")
+        """Integers of 250 000 digits: a recursion in C, by two paths at each level, so stacks seldom come twice."""
+        process = self.start("/usr/bin/python3", "-c",
+                             "x = 7 ** 300000\nprint('busy', flush=True)\nwhile True: y = x * x\n")
         self.compare(process.pid, 0)
 
     def speed(self, *how):
@@ -116,7 +118,7 @@ class AgainstGdb(CompiledTest):
         self.speed("-evp", "chacha20-poly1305")
 
     def test_x265(self):
-        """gdb guesses in assembler without CFI, often wrongly; and much of what it sees is not done again in two seconds."""
+        """gdb guesses in assembler without CFI, often wrongly; and much of what it sees is not seen again so soon."""
         self.compare(self.of_workload("x265")[0], 0, most_strange=0.3, complete_only=True)
 
 

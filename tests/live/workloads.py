@@ -173,7 +173,8 @@ def end_fed(process):
 @workload("ffmpeg (libx264)", target=0.98, needs=["ffmpeg"])
 def ffmpeg(test):
     process = test.start("ffmpeg", "-nostdin", "-loglevel", "quiet", "-f", "lavfi", "-i",
-                         "testsrc2=size=640x360:rate=30", "-t", "600", "-c:v", "libx264", "-f", "null", "-", ready=False)
+                         "testsrc2=size=640x360:rate=30", "-t", "600", "-c:v", "libx264", "-f", "null", "-",
+                         ready=False)
     wait_busy(process.pid, 50)
     return [process.pid]
 
@@ -204,7 +205,7 @@ def is_after_exec(sample):
     Part("vfork, until exec", lambda s: not is_after_exec(s), 0.995),
     Part("exec: its children of 0.2 s", is_after_exec, 0.97)])
 def vfork(test):
-    """The parent's stacks, with those of the child in the parent's memory; and those of a program that is new each time."""
+    """The parent's stacks, with those of the child in its memory; and those of a program that is new each time."""
     child = test.compile("spawner.c", "-fomit-frame-pointer", name="child-of-exec")
     return [test.start(test.compile("spawner.c", "-fomit-frame-pointer"), "0.2", child).pid]
 
