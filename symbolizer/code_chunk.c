@@ -279,10 +279,12 @@ static void enter_label(struct code_chunk *c, struct label *l, struct stack_stat
 		c->away.known = false; /* another function */
 }
 
-/* The row from `at` on: instead of one that was put there, if so. */
+/* The row from `at` on: instead of one that was put there, if so. Behind the chunk it has no say. */
 static void put(struct code_chunk *c, uint32_t at, const struct stack_state *s,
 		struct row_sink *out)
 {
+	if (at >= c->size)
+		return;
 	if (out->n && out->rows[out->n - 1].pc == c->vaddr + at - out->base)
 		out->n--;
 	row_sink_put(out, c->vaddr + at, stack_row(s, out->rules));
