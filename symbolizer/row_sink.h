@@ -8,6 +8,7 @@
 #ifndef WIREPROF_ROW_SINK_H
 #define WIREPROF_ROW_SINK_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,6 +59,7 @@ static inline void row_sink_put(struct row_sink *s, uint64_t vaddr, struct unwin
 	row.pc = (uint32_t)((vaddr > s->floor ? vaddr : s->floor) - s->base);
 	if (last && last->cfa == row.cfa && last->rbp == row.rbp && last->kind == row.kind)
 		return;
+	assert(s->rows);
 	s->rows[s->n++] = row;
 }
 

@@ -34,7 +34,7 @@ static void check_symbol(struct elf_object *o, uint64_t vaddr)
 	if (!elf_object_symbol(o, vaddr, &s))
 		return;
 	assert(s.vaddr <= vaddr && vaddr - s.vaddr < s.size && strlen(s.name) > 0);
-	assert(elf_object_has_symbols(o));
+	elf_object_has_symbols(o); /* not for sure: PLT entries have names without any table */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
