@@ -8,6 +8,7 @@
 /* What a row can say: 65535 words, and 255 for rbp. */
 #define CFA_MAX (8 * 65535)
 #define RBP_MAX (8 * 255)
+#define RETURN_ADDRESS_BYTES 8 /* CFA - 8 is where it is */
 /* push %rbp; mov %rsp,%rbp: CFA = rbp + 16 */
 #define FRAME_POINTER_CFA 16
 /* Callee-saved: rbx, rbp, r12 to r15. */
@@ -36,9 +37,20 @@ static int32_t moved(int32_t offset, int64_t by)
 	return (int32_t)sum;
 }
 
+/*
+ * The same of rsp. Code that pops its own return address (V8's builtins, to put arguments below it) is not spoken of
+ * from there on: nothing would tell whether what it pushes is that address again.
+ */
+static int32_t moved_sp(int32_t offset, int64_t by)
+{
+	int32_t sp = moved(offset, by);
+
+	return sp >= RETURN_ADDRESS_BYTES ? sp : STACK_UNKNOWN;
+}
+
 static void add_sp(struct stack_state *s, int64_t by)
 {
-	s->sp = moved(s->sp, -by);
+	s->sp = moved_sp(s->sp, -by);
 	s->slot = moved(s->slot, -by);
 }
 
@@ -150,7 +162,7 @@ static void apply_leave(struct stack_state *s)
 
 	apply_to_sp(s, X86_ENC_RBP, 0);
 	restore_rbp(s, fp);
-	s->sp = moved(s->sp, -8);
+	s->sp = moved_sp(s->sp, -8);
 }
 
 void stack_apply(struct stack_state *s, const struct code_event *e)
@@ -199,12 +211,12 @@ void stack_undo(struct stack_state *s, const struct code_event *e)
 {
 	switch (e->op) {
 	case X86_PUSH:
-		s->sp = moved(s->sp, -8);
+		s->sp = moved_sp(s->sp, -8);
 		if (e->reg == X86_ENC_RBP)
 			s->rbp = 0;
 		break;
 	case X86_POP:
-		s->sp = moved(s->sp, 8);
+		s->sp = moved_sp(s->sp, 8);
 		if (e->reg == X86_ENC_RBP) {
 			s->fp = STACK_UNKNOWN;
 			s->rbp = s->sp > 8 && s->sp <= RBP_MAX ? (uint8_t)(s->sp / 8) : 0;
@@ -213,7 +225,7 @@ void stack_undo(struct stack_state *s, const struct code_event *e)
 			s->sp = STACK_UNKNOWN;
 		break;
 	case X86_ADD_SP:
-		s->sp = moved(s->sp, e->imm);
+		s->sp = moved_sp(s->sp, e->imm);
 		break;
 	case X86_FROM_SP:
 		if (e->reg == X86_ENC_RBP && s->sp == STACK_UNKNOWN)
@@ -304,6 +316,7 @@ static struct unwind_row rule_row(const struct stack_state *s, struct rule_table
 	return row;
 }
 
+#define RETURN_ADDRESS_BYTES 8 /* CFA - 8 is where it is */
 /* push %rbp; mov %rsp,%rbp: better than rsp, which a callee may leave elsewhere (V8: arguments). */
 static bool is_frame_pointer(const struct stack_state *s)
 {
