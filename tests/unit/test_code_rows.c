@@ -298,9 +298,17 @@ static void test_unknown(void **state)
 	/* bytes that are no code, then a function that starts as functions do */
 	static const char data[] = "\x55\x48\x89\xe5\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06"
 				   "\x53\xff\xd0\x5b\xc3";
+	/* the return address is popped, an argument put below it: what V8 does; pop push push push mov call leave ret */
+	static const char pops[] = "\x58\x53\x50\x55\x48\x89\xe5\xff\xd2\xc9\xc3";
 	struct rows r;
 
 	(void)state;
+	sweep(&r, pops, sizeof(pops) - 1);
+	expect(&r, 0, UNWIND_RSP, 1, 0);
+	expect(&r, 1, UNWIND_NONE, 0, 0);
+	expect(&r, 2, UNWIND_NONE, 0, 0);
+	expect(&r, 7, UNWIND_NONE, 0, 0); /* a frame pointer is there to follow */
+	done(&r);
 	sweep(&r, lost, sizeof(lost) - 1);
 	expect(&r, 0, UNWIND_RSP, 1, 0);
 	expect(&r, 3, UNWIND_NONE, 0, 0);
