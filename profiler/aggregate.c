@@ -230,9 +230,9 @@ static uint32_t user_location(struct aggregate *a, struct process *process, uint
 	return memory_location(a, process, m, address);
 }
 
-static bool reached_entry(const struct sample_event *e)
+static bool reached_entry(const struct sample *s)
 {
-	return e->stop == STOP_END || e->stop == STOP_ZERO;
+	return s->stop == STOP_END || s->stop == STOP_ZERO;
 }
 
 /*
@@ -262,9 +262,9 @@ uint32_t aggregate_stack(struct aggregate *a, struct process *process, const str
 
 	for (uint32_t i = 0; i < e->n_kernel; i++)
 		a->frames[n++] = kernel_location(a, call_site(s->kernel[i], i == 0), e->h.time_ns);
-	for (uint32_t i = 0; i < e->n_user; i++)
+	for (uint32_t i = 0; i < s->n_user; i++)
 		a->frames[n++] = user_location(a, process, call_site(s->user[i], i == 0));
-	if (!reached_entry(e))
+	if (!reached_entry(s))
 		a->frames[n++] = aggregate_mark(a, MARK_TRUNCATED);
 	for (uint32_t i = 0; i < n; i++)
 		if (a->frames[i] == INTERN_NONE)
@@ -275,7 +275,7 @@ uint32_t aggregate_stack(struct aggregate *a, struct process *process, const str
 	id = intern(&a->stacks, a->frames, n * sizeof(*a->frames));
 	if (id == INTERN_NONE || id < known)
 		return id;
-	find_evidence(a, a->frames, n, reached_entry(e), &a->stack_infos[id].evidence);
+	find_evidence(a, a->frames, n, reached_entry(s), &a->stack_infos[id].evidence);
 	return id;
 }
 

@@ -14,6 +14,7 @@
 #include "intern.h"
 #include "jit.h"
 #include "objects.h"
+#include "sample.h"
 
 struct user_mapping {
 	uint64_t start, end;
@@ -23,6 +24,7 @@ struct user_mapping {
 	unsigned int dev_major, dev_minor;
 	uint32_t object;
 	uint64_t gone_ns; /* when it was seen to be there no more; 0: it is there */
+	uint64_t published_ns; /* since when the kernel knows; 0: it does not yet */
 };
 
 struct process {
@@ -36,6 +38,7 @@ struct process {
 	uint64_t started_ns;	    /* when it was seen to exec(); 0: before */
 	struct exec_mapping *published; /* what the kernel was told last */
 	size_t n_published;
+	uint64_t news_ns; /* when it was told something new; UINT64_MAX: there is something that it does not know */
 	uint8_t *listening;	    /* a bit a TCP port, 8 KiB; NULL until asked for */
 	uint64_t listening_read_ns; /* when it was read */
 	uint64_t changed_ns;	    /* when a mapping appeared that was not read yet; 0: none */
@@ -66,6 +69,12 @@ struct process *processes_get(struct processes *p, pid_t pid);
 /* Like the above, but only if it is known. */
 struct process *processes_find(const struct processes *p, pid_t pid);
 
+/* Samples are read within DRAIN_MS or so: what has been gone for longer is not needed to resolve them. */
+#define KEEP_GONE_NS 5000000000ull
+
+/* Reads the process's name, into comm. */
+void process_read_comm(struct process *process);
+
 /* Reads the mappings again, opens what is new and tells the kernel. Returns 0 or -errno (-ESRCH: gone). */
 int process_refresh(struct processes *p, struct process *process);
 /* A sample stopped at this address for lack of unwind rows: they are built next. */
@@ -83,6 +92,11 @@ void processes_sweep(struct processes *p);
 int process_mapped(struct processes *p, struct process *process, const struct mapping_line *m);
 /* After exec: the old program's mappings and name mean nothing. */
 void process_reset(struct processes *p, struct process *process);
+/*
+ * Cuts a stack where the kernel unwound it by what lay there before: a frame's caller is not to be believed that was
+ * found by another library's rows.
+ */
+void process_cut_stack(const struct process *process, struct sample *s);
 /* A child after fork has what its parent has, until it is read on its own. */
 void process_inherit(struct process *child, const struct process *parent);
 

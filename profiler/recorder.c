@@ -230,25 +230,23 @@ static bool is_entry(uint8_t stop)
 }
 
 /* Whether the process's mappings must be read again before this sample's addresses are looked up. */
-static bool is_outdated(const struct process *process, const struct sample_event *e)
+static bool is_outdated(const struct process *process, const struct sample *s)
 {
 	if (process->changed_ns == 1) /* records were lost */
 		return true;
-	if (e->stop != STOP_NO_MAPS && e->stop != STOP_NO_MAPPING)
+	if (s->stop != STOP_NO_MAPS && s->stop != STOP_NO_MAPPING)
 		return false;
-	return e->h.time_ns > process->refreshed_ns + refresh_interval_ns(process);
+	return s->event->h.time_ns > process->refreshed_ns + refresh_interval_ns(process);
 }
 
 /* Sees to it that the next stack like this one gets farther. */
 static void help_unwinder(struct recorder *r, struct process *process, const struct sample *s)
 {
-	const struct sample_event *e = s->event;
-
 	process_runs(&r->processes, process);
-	if (e->stop == STOP_NO_TABLE && e->n_user)
-		process_want_rows(&r->processes, process, s->user[e->n_user - 1] - (e->n_user > 1));
-	if (is_entry(e->stop) && !r->complete_ns) {
-		r->complete_ns = e->h.time_ns;
+	if (s->stop == STOP_NO_TABLE && s->n_user)
+		process_want_rows(&r->processes, process, s->user[s->n_user - 1] - (s->n_user > 1));
+	if (is_entry(s->stop) && !r->complete_ns) {
+		r->complete_ns = s->event->h.time_ns;
 		message_verbose("first complete stack %.1f ms after attaching",
 				(int64_t)(r->complete_ns - r->attached_ns) / 1e6);
 	}
@@ -272,10 +270,11 @@ static void take_sample(struct recorder *r, const struct event_header *h, size_t
 	if (h->time_ns > r->watched_ns)
 		watch(r);
 	apply_late(r, h->time_ns);
-	if (!process->gone && is_outdated(process, s.event))
+	if (!process->gone && is_outdated(process, &s))
 		process_refresh(&r->processes, process);
 	r->n_samples++;
-	r->stops[s.event->stop < N_STOPS ? s.event->stop : STOP_NONE]++;
+	process_cut_stack(process, &s);
+	r->stops[s.stop < N_STOPS ? s.stop : STOP_NONE]++;
 	help_unwinder(r, process, &s);
 	stack = aggregate_stack(&r->aggregate, process, &s);
 	if (stack == INTERN_NONE) {

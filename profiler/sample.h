@@ -11,6 +11,8 @@
 struct sample {
 	const struct sample_event *event;
 	const uint64_t *kernel, *user; /* event->n_kernel, n_user addresses, leaf first */
+	uint32_t n_user;	       /* the event's, and its stop, unless less is to be believed */
+	uint8_t stop;
 	struct slice head, tail;       /* request bytes */
 };
 
@@ -30,6 +32,8 @@ static inline int sample_decode(const struct event_header *h, size_t size, struc
 	out->event = e;
 	out->kernel = (const uint64_t *)p;
 	out->user = out->kernel + e->n_kernel;
+	out->n_user = e->n_user;
+	out->stop = e->stop;
 	out->head = (struct slice){.ptr = p + frames, .len = e->head_bytes};
 	out->tail = (struct slice){.ptr = p + frames + e->head_bytes, .len = e->tail_bytes};
 	return 0;
