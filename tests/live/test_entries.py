@@ -23,8 +23,9 @@ class Entries(CompiledTest):
 
     def check(self, work):
         missing = available(work)
-        if missing:
-            self.skipTest("not installed: " + " ".join(missing))
+        if missing == ["ffmpeg"]:  # a gigabyte of packages; x265 is of its kind
+            self.skipTest("ffmpeg is not installed")
+        self.assertFalse(missing, "not installed")
         samples, stderr = measure(work.start(self), SECONDS, HZ)
         for part in work.parts or [Part(work.name, lambda _: True, work.target)]:
             self.check_part(part, Measured(filter(part.keep, samples), stderr))
