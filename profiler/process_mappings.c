@@ -300,20 +300,20 @@ static int publish(struct processes *p, struct process *process)
 		}
 		list[n++] = exec_mapping(p, &process->mappings[i]);
 	}
-	if (process->maps.maps && n == process->n_published &&
-	    (!n || !memcmp(list, process->published, n * sizeof(*list)))) {
+	if (process->maps.maps && n == process->published.n &&
+	    (!n || !memcmp(list, process->published.list, n * sizeof(*list)))) {
 		free(list);
 		note_published(process, 1); /* it has always known */
 		return 0;
 	}
 	err = kernel_put_maps(p->kernel, process->pid, &process->maps, list, n);
-	free(process->published);
-	process->published = err ? NULL : list;
-	process->n_published = err ? 0 : n;
 	if (err) {
 		free(list);
 		return err;
 	}
+	free(process->before.list);
+	process->before = process->published;
+	process->published = (struct publication){list, n, monotonic_ns()};
 	process->news_ns = monotonic_ns();
 	note_published(process, process->news_ns);
 	return 0;
@@ -368,9 +368,9 @@ void process_runs(struct processes *p, struct process *process)
 		const struct user_mapping *m = &process->mappings[i];
 		const struct object *object = &p->objects.list[m->object];
 		/* The program lies lowest, but for one that is loaded by name: ld.so PROGRAM. */
-		bool at_once = first || !strncmp(object->name, "libc.", 5) || !strncmp(object->name, "libc-", 5);
+		bool libc = !strncmp(object->name, "libc.", 5) || !strncmp(object->name, "libc-", 5);
 
-		want(p, m, at_once);
+		want(p, m, first ? 2 : libc);
 		first &= !object->table;
 	}
 }
@@ -397,16 +397,59 @@ int process_mapped(struct processes *p, struct process *process, const struct ma
 	return err;
 }
 
-void process_cut_stack(const struct process *process, struct sample *s)
+/* What the kernel took for the mapping of an address at a time; NULL: nothing, or it is not known any more. */
+static const struct exec_mapping *known_then(const struct process *process, uint64_t time_ns, uint64_t address)
+{
+	const struct publication *p = process->published.since_ns <= time_ns ? &process->published : &process->before;
+
+	if (!p->since_ns || p->since_ns > time_ns)
+		return NULL;
+	for (size_t i = 0; i < p->n; i++)
+		if (address >= p->list[i].start && address < p->list[i].end)
+			return &p->list[i];
+	return NULL;
+}
+
+static bool find_row(struct processes *p, const struct exec_mapping *m, uint64_t address, struct unwind_row *out)
+{
+	uint64_t base;
+
+	for (size_t i = 0; i < p->objects.n; i++) {
+		struct unwind_table *table = p->objects.list[i].table;
+
+		if (!table || !unwind_table_is_at(p->objects.tables, table, m->table))
+			continue;
+		unwind_table_index(p->objects.tables, table, &base);
+		return unwind_table_row(table, base + (uint32_t)(address - m->start + m->row_base), out);
+	}
+	return false;
+}
+
+/* Whether the rows of what lay there before say the same of the address: another version of a plugin, perhaps. */
+static bool same_row(struct processes *p, const struct process *process, const struct user_mapping *m,
+		     uint64_t time_ns, uint64_t address)
+{
+	const struct exec_mapping *then = known_then(process, time_ns, address), now = exec_mapping(p, m);
+	struct unwind_row a, b;
+
+	if (!then || !find_row(p, then, address, &a) || !find_row(p, &now, address, &b))
+		return false;
+	return a.kind == b.kind && a.cfa == b.cfa && a.rbp == b.rbp &&
+	       (a.kind == UNWIND_RSP || a.kind == UNWIND_RBP || a.kind == UNWIND_END);
+}
+
+void process_cut_stack(struct processes *p, const struct process *process, struct sample *s)
 {
 	uint64_t time_ns = s->event->h.time_ns;
 
 	if (time_ns >= process->news_ns)
 		return;
 	for (uint32_t i = 0; i < s->n_user; i++) {
-		const struct user_mapping *m = process_mapping(process, s->user[i] - (i > 0));
+		uint64_t address = s->user[i] - (i > 0);
+		const struct user_mapping *m = process_mapping(process, address);
 
-		if (!m || !m->inode || (m->published_ns && m->published_ns <= time_ns))
+		if (!m || !m->inode || (m->published_ns && m->published_ns <= time_ns) ||
+		    same_row(p, process, m, time_ns, address))
 			continue;
 		s->n_user = i + 1;
 		s->stop = STOP_NO_MAPPING;

@@ -30,7 +30,8 @@ int processes_init(struct processes *p, struct kernel *kernel)
 static void process_free(struct process *process)
 {
 	free(process->mappings);
-	free(process->published);
+	free(process->published.list);
+	free(process->before.list);
 	free(process->listening);
 	free(process->replies);
 	jit_free(process->jit);
@@ -123,7 +124,7 @@ void processes_sweep(struct processes *p)
 
 void process_reset(struct processes *p, struct process *process)
 {
-	process->n_mappings = process->n_published = 0;
+	process->n_mappings = process->published.n = process->before.n = 0;
 	jit_free(process->jit);
 	process->jit = NULL;
 	kernel_drop_maps(p->kernel, &process->maps);

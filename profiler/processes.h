@@ -36,8 +36,11 @@ struct process {
 	uint64_t refreshed_ns;	    /* when the mappings were read last; CLOCK_MONOTONIC */
 	uint64_t refresh_cost_ns;   /* the CPU time that this took */
 	uint64_t started_ns;	    /* when it was seen to exec(); 0: before */
-	struct exec_mapping *published; /* what the kernel was told last */
-	size_t n_published;
+	struct publication {
+		struct exec_mapping *list;
+		size_t n;
+		uint64_t since_ns; /* 0: never */
+	} published, before; /* what the kernel was told last, and what before that */
 	uint64_t news_ns; /* when it was told something new; UINT64_MAX: there is something that it does not know */
 	uint8_t *listening;	    /* a bit a TCP port, 8 KiB; NULL until asked for */
 	uint64_t listening_read_ns; /* when it was read */
@@ -94,9 +97,9 @@ int process_mapped(struct processes *p, struct process *process, const struct ma
 void process_reset(struct processes *p, struct process *process);
 /*
  * Cuts a stack where the kernel unwound it by what lay there before: a frame's caller is not to be believed that was
- * found by another library's rows.
+ * found by another library's rows, unless those say the same.
  */
-void process_cut_stack(const struct process *process, struct sample *s);
+void process_cut_stack(struct processes *p, const struct process *process, struct sample *s);
 /* A child after fork has what its parent has, until it is read on its own. */
 void process_inherit(struct process *child, const struct process *parent);
 

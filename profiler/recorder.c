@@ -273,7 +273,7 @@ static void take_sample(struct recorder *r, const struct event_header *h, size_t
 	if (!process->gone && is_outdated(process, &s))
 		process_refresh(&r->processes, process);
 	r->n_samples++;
-	process_cut_stack(process, &s);
+	process_cut_stack(&r->processes, process, &s);
 	r->stops[s.stop < N_STOPS ? s.stop : STOP_NONE]++;
 	help_unwinder(r, process, &s);
 	stack = aggregate_stack(&r->aggregate, process, &s);

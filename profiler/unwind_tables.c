@@ -16,6 +16,7 @@
 #define EARLY_TEXT_BYTES (32u << 20) /* objects with more text wait until a sample needs them */
 /* With more text, what is described (.eh_frame) is published before the code is read that nothing describes. */
 #define LARGE_TEXT_BYTES (4u << 20)
+#define COMPARED_TEXT_BYTES (1u << 20)
 
 enum table_state { TABLE_IDLE, TABLE_WANTED, TABLE_BUILDING, TABLE_READY };
 
@@ -27,6 +28,8 @@ struct unwind_table {
 	uint64_t wanted; /* samples that needed it since it was idle */
 	uint64_t rows, kernel_bytes;
 	uint32_t index; /* NO_TABLE: none yet */
+	bool compared;	/* `rows_again` were read; see unwind_table_row() */
+	struct unwind_rows rows_again;
 };
 
 struct unwind_tables {
@@ -195,6 +198,7 @@ void unwind_tables_stop(struct unwind_tables *t)
 	while (t->all) {
 		struct unwind_table *next = t->all->next;
 
+		unwind_rows_free(&t->all->rows_again);
 		free(t->all);
 		t->all = next;
 	}
@@ -264,6 +268,39 @@ uint32_t unwind_table_index(struct unwind_tables *t, struct unwind_table *table,
 	pthread_mutex_unlock(&t->lock);
 	*row_base = table->text;
 	return index;
+}
+
+bool unwind_table_is_at(struct unwind_tables *t, struct unwind_table *table, uint32_t index)
+{
+	bool is;
+
+	pthread_mutex_lock(&t->lock);
+	is = table->index == index;
+	pthread_mutex_unlock(&t->lock);
+	return is;
+}
+
+bool unwind_table_row(struct unwind_table *table, uint64_t vaddr, struct unwind_row *out)
+{
+	const struct unwind_rows *r = &table->rows_again;
+	size_t lo = 0, hi;
+
+	if (table->text_end - table->text > COMPARED_TEXT_BYTES || vaddr < table->text)
+		return false;
+	if (!table->compared)
+		elf_object_unwind_rows(table->elf, &table->rows_again); /* on failure it is empty */
+	table->compared = true;
+	for (hi = r->n_rows; lo < hi;) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (r->base + r->rows[mid].pc <= vaddr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo)
+		*out = r->rows[lo - 1];
+	return lo > 0;
 }
 
 static bool is_idle(struct unwind_tables *t)

@@ -47,6 +47,14 @@ void unwind_table_release(struct unwind_tables *t, struct unwind_table *table);
  */
 uint32_t unwind_table_index(struct unwind_tables *t, struct unwind_table *table, uint64_t *row_base);
 
+/* Whether the object's rows are, or are to be, at this index. */
+bool unwind_table_is_at(struct unwind_tables *t, struct unwind_table *table, uint32_t index);
+/*
+ * The row that covers a vaddr, read from the file again: to compare, now and then. False where there is none, or where
+ * the object is too large to read it for that. For one thread only.
+ */
+bool unwind_table_row(struct unwind_table *table, uint64_t vaddr, struct unwind_row *out);
+
 /* Waits until all that is wanted is built and published, but not for longer than this. */
 void unwind_tables_settle(struct unwind_tables *t, unsigned int timeout_ms);
 

@@ -65,7 +65,7 @@ class AgainstGdb(CompiledTest):
         self.assertGreaterEqual(len(stacks), STOPS)
         if complete_only:
             ends = {s[-1] for s in sampled if s}
-            stacks = [s for s in stacks if s and s[-1] in ends]
+            stacks = [s for s in stacks if s and s[-1] in ends and all(file for file, _ in s)]
             self.assertTrue(stacks, "gdb completed none")
         known = {pair for s in sampled for pair in zip(s, s[1:])}
         pairs = [pair for s in stacks for pair in zip(s, s[1:])]
