@@ -3,7 +3,6 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 #include "intern.h"
 #include "publisher.h"
+#include "thread.h"
 
 #define QUEUE_MAX 65536 /* changes; beyond, they are refused and counted */
 #define BATCH_MAX 256
@@ -139,7 +139,6 @@ static void *publish(void *arg)
 int publisher_start(int map_fd, struct publisher **out)
 {
 	struct publisher *p = calloc(1, sizeof(*p));
-	sigset_t all, before;
 	int err;
 
 	if (!p)
@@ -147,13 +146,10 @@ int publisher_start(int map_fd, struct publisher **out)
 	p->map_fd = map_fd;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->changed, NULL);
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&p->thread, NULL, publish, p);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	err = thread_start(&p->thread, publish, p);
 	if (err) {
 		free(p);
-		return -err;
+		return err;
 	}
 	*out = p;
 	return 0;

@@ -4,7 +4,8 @@
  *
  *	kernel_drain ---> EVENT_SAMPLE ---> aggregate_stack ---> attribute ---> aggregate_add
  *	             \--> FORK, EXEC, EXIT -> processes
- *	mmap_watch -----> new code mapped --> process_refresh
+ *	mmap_watch -----> new code mapped --> process_refresh ---> mappings, at once
+ *	a stack that stopped for lack of rows ---> unwind_tables (a thread) ---> publisher (a thread) ---> tables
  */
 #ifndef WIREPROF_RECORDER_H
 #define WIREPROF_RECORDER_H

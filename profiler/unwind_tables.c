@@ -2,7 +2,6 @@
 /* See unwind_tables.h. */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 #include "intern.h"
 #include "kernel.h"
 #include "message.h"
+#include "thread.h"
 #include "unwind_tables.h"
 
 #define EARLY_TEXT_BYTES (32u << 20) /* objects with more text wait until a sample needs them */
@@ -165,7 +165,6 @@ static void *build_wanted(void *arg)
 int unwind_tables_start(struct publisher *publisher, struct unwind_tables **out)
 {
 	struct unwind_tables *t = calloc(1, sizeof(*t));
-	sigset_t most, before;
 	int err;
 
 	if (!t)
@@ -173,14 +172,10 @@ int unwind_tables_start(struct publisher *publisher, struct unwind_tables **out)
 	t->publisher = publisher;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->wanted, NULL);
-	sigfillset(&most);
-	sigdelset(&most, SIGBUS); /* a file that shrinks while it is read, see truncated_files.c */
-	pthread_sigmask(SIG_SETMASK, &most, &before);
-	err = pthread_create(&t->thread, NULL, build_wanted, t);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	err = thread_start(&t->thread, build_wanted, t);
 	if (err) {
 		free(t);
-		return -err;
+		return err;
 	}
 	*out = t;
 	return 0;

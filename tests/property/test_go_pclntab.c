@@ -21,6 +21,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "go_program.h"
 #include "symbolizer/elf_object.h"
 #include "symbolizer/go_pclntab.h"
 
@@ -340,22 +341,6 @@ static uint64_t check_file(const char *path)
 	elf_object_free(c.o);
 	close(fd);
 	return c.differences + (c.cfi && c.rows == 0);
-}
-
-/* Of the live tests' program, by whichever Go is installed. */
-static bool build_program(char *path)
-{
-	static const char build[] = "command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin; "
-				    "command -v go >/dev/null && CGO_ENABLED=0 go build -o %s "
-				    "tests/live/programs/go_work.go tests/live/programs/go_pure.go";
-	char command[sizeof(build) + 64];
-	int fd = mkstemp(path);
-
-	if (fd < 0)
-		return false;
-	close(fd);
-	snprintf(command, sizeof(command), build, path);
-	return system(command) == 0;
 }
 
 int main(int argc, char **argv)

@@ -25,6 +25,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "go_program.h"
 #include "symbolizer/elf_object.h"
 
 #define STEPS             200000
@@ -208,22 +209,6 @@ static uint64_t check_file(const char *path, uint64_t steps)
 	unwind_rows_free(&r.u);
 	elf_object_free(r.o);
 	return r.differences + (r.compared < steps / 2);
-}
-
-/* Of the live tests' program, by whichever Go is installed. */
-static bool build_program(char *path)
-{
-	static const char build[] = "command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin; "
-				    "command -v go >/dev/null && CGO_ENABLED=0 go build -o %s "
-				    "tests/live/programs/go_work.go tests/live/programs/go_pure.go";
-	char command[sizeof(build) + 64];
-	int fd = mkstemp(path);
-
-	if (fd < 0)
-		return false;
-	close(fd);
-	snprintf(command, sizeof(command), build, path);
-	return system(command) == 0;
 }
 
 int main(int argc, char **argv)
