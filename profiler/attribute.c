@@ -32,7 +32,7 @@ const char *const attribution_names[N_ATTRIBUTIONS] = {ATTRIBUTIONS(X)};
 const char *const phase_names[N_PHASES] = {PHASES(X)};
 #undef X
 
-_Static_assert(PROFILE_SAMPLE_WEIGHT % REPLY_MIX == 0 && REPLY_MIX <= REDIS_BATCH_CLASSES,
+_Static_assert(PROFILE_SAMPLE_WEIGHT % REPLY_MIX == 0 && REPLY_MIX <= QUERY_BATCH_CLASSES,
 	       "weights add up to a sample");
 
 /* Whether the process is a server whose functions have names. */
@@ -67,7 +67,7 @@ static bool operation_in(const char *const *operations, const char *operation)
 	return false;
 }
 
-static void remember_operations(struct process *process, const struct redis_batch *batch)
+static void remember_operations(struct process *process, const struct query_batch *batch)
 {
 	for (uint32_t i = 0; i < batch->n_classes; i++)
 		intern(&process->operations, batch->classes[i].operation,
@@ -77,14 +77,14 @@ static void remember_operations(struct process *process, const struct redis_batc
 /* Splits one sample over the classes of the batch that `operations` allows (NULL: all) by their counts. */
 static void split(struct attribution *out, const char *const *operations)
 {
-	const struct redis_batch *batch = &out->batch;
+	const struct query_batch *batch = &out->batch;
 	uint64_t commands = 0, seen = 0, given = 0;
 
 	for (uint32_t i = 0; i < batch->n_classes; i++)
 		if (!operations || operation_in(operations, batch->classes[i].operation))
 			commands += batch->classes[i].count;
 	for (uint32_t i = 0; i < batch->n_classes && commands; i++) {
-		const struct redis_class *c = &batch->classes[i];
+		const struct query_class *c = &batch->classes[i];
 		uint64_t upto;
 
 		if (operations && !operation_in(operations, c->operation))
@@ -115,13 +115,13 @@ static void by_batch(struct attribution *out, const char *const *operations)
  * samples that fired within sends.
  */
 struct reply_mix {
-	struct redis_class recent[REPLY_MIX];
+	struct query_class recent[REPLY_MIX];
 	size_t seen;
 };
 
-static void remember_reply(struct process *process, const struct redis_batch *batch)
+static void remember_reply(struct process *process, const struct query_batch *batch)
 {
-	if (batch->verdict != REDIS_COMMANDS || batch->n_classes != 1)
+	if (batch->verdict != QUERY_COMMANDS || batch->n_classes != 1)
 		return;
 	if (!process->replies)
 		process->replies = calloc(1, sizeof(*process->replies));
@@ -191,7 +191,7 @@ static size_t peek_request(const struct kernel *kernel, uint32_t index, pid_t pi
  * five a second while a name is missing. A server whose samples seldom meet their requests (I/O threads) is learned that way.
  */
 static void learn_operations(const struct processes *processes, struct process *process,
-			     struct redis_batch *batch)
+			     struct query_batch *batch)
 {
 	uint64_t now = monotonic_ns();
 	uint8_t bytes[LEARN_BYTES];
@@ -203,7 +203,7 @@ static void learn_operations(const struct processes *processes, struct process *
 		size_t n = peek_request(processes->kernel, i, process->pid, bytes);
 		struct redis_message m = {.tail = {bytes, n}, .received = n, .last_received = n};
 
-		if (n && redis_classify(&m, REDIS_KEYS_NONE, batch) == REDIS_COMMANDS)
+		if (n && redis_classify(&m, REDIS_KEYS_NONE, batch) == QUERY_COMMANDS)
 			remember_operations(process, batch);
 	}
 }
@@ -241,13 +241,13 @@ static void by_stack(struct attribution *out, const struct processes *processes,
 static void by_verdict(struct attribution *out, const char *const *operations)
 {
 	switch (out->batch.verdict) {
-	case REDIS_COMMANDS:
+	case QUERY_COMMANDS:
 		by_batch(out, operations);
 		break;
-	case REDIS_STALE:
+	case QUERY_STALE:
 		out->kind = ATTRIBUTION_STALE;
 		break;
-	case REDIS_ENCRYPTED:
+	case QUERY_ENCRYPTED:
 		out->kind = ATTRIBUTION_ENCRYPTED;
 		break;
 	default:
@@ -259,7 +259,7 @@ static void execute(struct attribution *out, const struct processes *processes,
 		    struct process *process, const struct evidence *evidence, bool under_read)
 {
 	const char *const *operations = evidence->operations;
-	const struct redis_batch *batch = &out->batch;
+	const struct query_batch *batch = &out->batch;
 	bool named = false;
 
 	for (uint32_t i = 0; operations && under_read && i < batch->n_classes; i++)
@@ -276,8 +276,8 @@ static void execute(struct attribution *out, const struct processes *processes,
 		out->phase = PHASE_NONE;
 }
 
-static enum redis_verdict classify(struct process *process, const struct sample *s,
-				   enum redis_keys keys, struct redis_batch *batch)
+static enum query_verdict classify(struct process *process, const struct sample *s,
+				   enum redis_keys keys, struct query_batch *batch)
 {
 	const struct sample_event *e = s->event;
 	struct redis_message message = {
@@ -287,15 +287,15 @@ static enum redis_verdict classify(struct process *process, const struct sample 
 		.last_received = e->last_received,
 	};
 
-	batch->verdict = REDIS_OTHER;
+	batch->verdict = QUERY_OTHER;
 	batch->n_classes = batch->n_commands = 0;
 	batch->cut = false;
 	if (!(e->flags & REQUEST_KNOWN) || !is_server_side(process, e))
-		return REDIS_OTHER;
+		return QUERY_OTHER;
 	if (e->flags & REQUEST_REUSED)
 		message.tail.len = 0; /* another connection's bytes */
 	redis_classify(&message, keys, batch);
-	if (batch->verdict == REDIS_COMMANDS)
+	if (batch->verdict == QUERY_COMMANDS)
 		remember_operations(process, batch);
 	return batch->verdict;
 }
@@ -304,7 +304,7 @@ void attribute(struct processes *processes, struct process *process, const struc
 	       const struct evidence *evidence, enum redis_keys keys, struct attribution *out)
 {
 	const struct sample_event *e = s->event;
-	enum redis_verdict verdict;
+	enum query_verdict verdict;
 	bool trusted;
 
 	out->phase = e->phase < N_PHASES ? e->phase : PHASE_NONE;
@@ -316,7 +316,7 @@ void attribute(struct processes *processes, struct process *process, const struc
 	switch (out->phase) {
 	case PHASE_EXECUTE:
 		/* Not a database server, as far as this thread's socket tells: no request, no phase. */
-		if (verdict == REDIS_OTHER && !evidence->operations) {
+		if (verdict == QUERY_OTHER && !evidence->operations) {
 			out->phase = PHASE_NONE;
 			break;
 		}

@@ -38,9 +38,9 @@ struct attribution {
 	const char *system; /* "redis", or "" where it is not known to be one */
 	/* Weights add up to PROFILE_SAMPLE_WEIGHT; n == 0: the whole sample has no class. */
 	size_t n;
-	struct attributed_class classes[REDIS_BATCH_CLASSES];
-	struct redis_batch batch;     /* what the classes point into */
-	char family[REDIS_TEXT_BYTES]; /* likewise */
+	struct attributed_class classes[QUERY_BATCH_CLASSES];
+	struct query_batch batch;     /* what the classes point into */
+	char family[QUERY_TEXT_BYTES]; /* likewise */
 };
 
 void attribute(struct processes *processes, struct process *process, const struct sample *s,

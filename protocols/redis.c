@@ -33,7 +33,7 @@ struct walk {
 	struct resp_reader reader;
 	struct resp_command command; /* the last one looked at */
 	enum redis_keys keys;
-	struct redis_batch *out;
+	struct query_batch *out;
 	uint32_t n_arrays; /* array commands seen whole, in play or not */
 };
 
@@ -116,38 +116,12 @@ static bool is_reply(const char *bytes)
 
 /* --- batch --- */
 
-static void set_other(struct redis_class *class)
-{
-	strcpy(class->operation, "other");
-	strcpy(class->summary, "other");
-	strcpy(class->text, "other");
-}
-
-/* The class is built in the next free slot; if it is there already, the slot stays free. */
 static void add(struct walk *walk, const struct redis_name *name)
 {
-	struct redis_batch *out = walk->out;
-	struct redis_class spare, *class = &spare;
+	struct query_class spare, *class = query_batch_next(walk->out, &spare);
 
-	out->n_commands++;
-	if (out->n_classes < REDIS_BATCH_CLASSES)
-		class = &out->classes[out->n_classes];
 	redis_class_build(&walk->reader, &walk->command, name, walk->keys, class);
-	for (uint32_t i = 0; i < out->n_classes; i++) {
-		struct redis_class *have = &out->classes[i];
-
-		if (!strcmp(have->summary, class->summary) && !strcmp(have->text, class->text) &&
-		    !strcmp(have->operation, class->operation)) {
-			have->count++;
-			return;
-		}
-	}
-	if (class != &spare) {
-		out->n_classes++;
-		return;
-	}
-	set_other(&out->classes[REDIS_BATCH_CLASSES - 1]);
-	out->classes[REDIS_BATCH_CLASSES - 1].count++;
+	query_batch_add(walk->out, class);
 }
 
 static void reset(struct walk *walk)
@@ -306,8 +280,8 @@ static enum walk_end walk_tail(struct walk *walk, bool has_head)
 	return end;
 }
 
-enum redis_verdict redis_classify(const struct redis_message *message, enum redis_keys keys,
-				  struct redis_batch *out)
+enum query_verdict redis_classify(const struct redis_message *message, enum redis_keys keys,
+				  struct query_batch *out)
 {
 	struct walk walk = {.keys = keys, .out = out};
 	enum walk_end end;
@@ -315,7 +289,7 @@ enum redis_verdict redis_classify(const struct redis_message *message, enum redi
 	char first[256];
 	size_t len;
 
-	out->verdict = REDIS_STALE;
+	out->verdict = QUERY_STALE;
 	out->n_classes = out->n_commands = 0;
 	out->cut = false;
 	resp_init(&walk.reader, message, 0);
@@ -323,9 +297,9 @@ enum redis_verdict redis_classify(const struct redis_message *message, enum redi
 
 	len = peek(&walk.reader, start, first, sizeof(first));
 	if (is_tls(first, len))
-		return out->verdict = REDIS_ENCRYPTED;
+		return out->verdict = QUERY_ENCRYPTED;
 	if (is_http(first))
-		return out->verdict = REDIS_OTHER;
+		return out->verdict = QUERY_OTHER;
 
 	if (start) {
 		end = walk_tail(&walk, false);
@@ -337,9 +311,9 @@ enum redis_verdict redis_classify(const struct redis_message *message, enum redi
 	if (end == WALK_BAD || (is_reply(first) && first[0] == '*'))
 		reset(&walk);
 	if (out->n_commands)
-		out->verdict = REDIS_COMMANDS;
+		out->verdict = QUERY_COMMANDS;
 	else if (is_reply(first))
-		out->verdict = REDIS_OTHER;
+		out->verdict = QUERY_OTHER;
 	out->cut = out->n_commands && (out->cut || end == WALK_CUT);
 	return out->verdict;
 }

@@ -8,13 +8,8 @@
 #ifndef WIREPROF_REDIS_H
 #define WIREPROF_REDIS_H
 
-#include <stdbool.h>
+#include "query.h"
 #include "slice.h"
-
-#define REDIS_OPERATION_BYTES 64   /* "CONFIG|GET", with the NUL */
-#define REDIS_SUMMARY_BYTES   256  /* "GET user:*", with the NUL */
-#define REDIS_TEXT_BYTES      1024 /* "SET user:* ?", with the NUL */
-#define REDIS_BATCH_CLASSES   32   /* distinct classes kept of one batch; the rest: "other" */
 
 /*
  * One message as the kernel side saw it: `received` bytes so far, in one receive or several.
@@ -31,36 +26,14 @@ struct redis_message {
 	uint64_t last_received; /* bytes that the last receive returned; == received if it is the only one */
 };
 
-enum redis_verdict {
-	REDIS_COMMANDS,	 /* classes[] holds what is in play in the last receive */
-	REDIS_ENCRYPTED, /* a TLS record */
-	REDIS_STALE,	 /* not a request (any more): the memory was overwritten or trimmed */
-	REDIS_OTHER,	 /* positively another protocol, such as HTTP */
-	REDIS_VERDICTS,
-};
-
-struct redis_class {
-	char operation[REDIS_OPERATION_BYTES]; /* upper case; container commands as "CONFIG|GET" */
-	char summary[REDIS_SUMMARY_BYTES];     /* operation and masked key */
-	char text[REDIS_TEXT_BYTES];	       /* every argument but the masked key is "?" */
-	uint32_t count;			       /* commands of this class in the batch */
-};
-
-struct redis_batch {
-	enum redis_verdict verdict;
-	uint32_t n_classes, n_commands; /* n_commands = sum of counts */
-	bool cut; /* more commands may have been there than the capture shows */
-	struct redis_class classes[REDIS_BATCH_CLASSES];
-};
-
 enum redis_keys { REDIS_KEYS_PREFIX, REDIS_KEYS_NONE };
 
 /*
  * Classifies the commands that the last receive of `message` brought, wholly or in part.
- * Fills *out and returns out->verdict. Never fails: what cannot be read is REDIS_STALE.
+ * Fills *out and returns out->verdict. Never fails: what cannot be read is QUERY_STALE.
  */
-enum redis_verdict redis_classify(const struct redis_message *message, enum redis_keys keys,
-				  struct redis_batch *out);
+enum query_verdict redis_classify(const struct redis_message *message, enum redis_keys keys,
+				  struct query_batch *out);
 
 /*
  * What the name of a function on the stack says about the request that runs there.

@@ -104,7 +104,7 @@ static const struct redis_command *find_subcommand(const struct resp_reader *rea
 						   const struct resp_command *command,
 						   const struct redis_command *container)
 {
-	char text[REDIS_OPERATION_BYTES];
+	char text[QUERY_OPERATION_BYTES];
 	size_t len = container->len, n;
 	bool whole;
 
@@ -260,7 +260,7 @@ static size_t append(char *out, size_t size, size_t n, const char *text)
 
 /* "SET user:* ?": the operation in words, one argument shown, the others not. */
 static void build_text(const struct resp_command *command, const struct redis_name *name,
-		       uint32_t shown, const char *word, struct redis_class *out)
+		       uint32_t shown, const char *word, struct query_class *out)
 {
 	size_t n = append(out->text, sizeof(out->text), 0, name->operation);
 	char *bar = strchr(out->text, '|');
@@ -278,7 +278,7 @@ static void build_text(const struct resp_command *command, const struct redis_na
 }
 
 void redis_class_build(const struct resp_reader *reader, const struct resp_command *command,
-		       const struct redis_name *name, enum redis_keys keys, struct redis_class *out)
+		       const struct redis_name *name, enum redis_keys keys, struct query_class *out)
 {
 	uint32_t shown = keys == REDIS_KEYS_PREFIX ? find_key(reader, command, name) : 0;
 	uint8_t key[REDIS_KEY_BYTES];
@@ -295,7 +295,7 @@ void redis_class_build(const struct resp_reader *reader, const struct resp_comma
 		shown = 1;
 	}
 
-	out->count = 1;
+	out->collection[0] = '\0';
 	append(out->operation, sizeof(out->operation), 0, name->operation);
 	n = append(out->summary, sizeof(out->summary), 0, name->operation);
 	if (shown) {

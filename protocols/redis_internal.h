@@ -47,7 +47,7 @@ enum redis_name_status {
 };
 
 struct redis_name {
-	char operation[REDIS_OPERATION_BYTES];
+	char operation[QUERY_OPERATION_BYTES];
 	uint32_t words; /* arguments that the name takes: 2 for "CONFIG|GET" */
 	int key;        /* as in struct redis_command */
 };
@@ -58,7 +58,7 @@ enum redis_name_status redis_name_read(const struct resp_reader *reader,
 /* Fills all of *out, count = 1. */
 void redis_class_build(const struct resp_reader *reader, const struct resp_command *command,
 		       const struct redis_name *name, enum redis_keys keys,
-		       struct redis_class *out);
+		       struct query_class *out);
 
 /* --- redis_frames_table.c --- */
 

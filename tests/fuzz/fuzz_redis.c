@@ -31,15 +31,15 @@ static void check_text(const char *text, size_t size)
 	}
 }
 
-static void check_batch(const struct redis_batch *batch)
+static void check_batch(const struct query_batch *batch)
 {
 	uint32_t n = 0;
 
-	assert(batch->verdict < REDIS_VERDICTS && batch->n_classes <= REDIS_BATCH_CLASSES);
-	assert((batch->verdict == REDIS_COMMANDS) == (batch->n_classes > 0));
+	assert(batch->verdict < QUERY_VERDICTS && batch->n_classes <= QUERY_BATCH_CLASSES);
+	assert((batch->verdict == QUERY_COMMANDS) == (batch->n_classes > 0));
 	assert(!batch->cut || batch->n_classes);
 	for (uint32_t i = 0; i < batch->n_classes; i++) {
-		const struct redis_class *class = &batch->classes[i];
+		const struct query_class *class = &batch->classes[i];
 
 		assert(class->count);
 		n += class->count;
@@ -53,7 +53,7 @@ static void check_batch(const struct redis_batch *batch)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct redis_batch batch;
+	static struct query_batch batch;
 	struct redis_message message;
 	struct redis_frame frame;
 	size_t head, last;

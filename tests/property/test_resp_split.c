@@ -21,7 +21,7 @@
 #define ROUNDS    60
 #define BYTES_MAX 2048
 
-static struct redis_batch whole, part;
+static struct query_batch whole, part;
 
 static uint32_t next_random(uint32_t below)
 {
@@ -81,7 +81,7 @@ static size_t put_message(char *out)
 	return n;
 }
 
-static void classify(struct redis_batch *batch, const char *bytes, size_t head, size_t tail,
+static void classify(struct query_batch *batch, const char *bytes, size_t head, size_t tail,
 		     size_t tail_len, size_t received)
 {
 	struct slice h = guard_copy(bytes, head), t = guard_copy(bytes + tail, tail_len);
@@ -117,7 +117,7 @@ static void test_windows(void **state)
 			size_t more = next_random((uint32_t)(len - cut + 1));
 
 			classify(&whole, bytes, len, cut, 0, len);
-			assert_int_equal(whole.verdict, REDIS_COMMANDS);
+			assert_int_equal(whole.verdict, QUERY_COMMANDS);
 			classify(&part, bytes, cut, cut, len - cut, len);
 			assert_same();
 			classify(&part, bytes, cut + more, cut, len - cut, len);
@@ -156,7 +156,7 @@ static void test_truncations(void **state)
 			size_t captured = cut % len, received = cut < len ? len : captured;
 
 			classify(&part, bytes, 0, 0, captured, received);
-			assert_true(part.verdict == REDIS_COMMANDS || part.verdict == REDIS_STALE);
+			assert_true(part.verdict == QUERY_COMMANDS || part.verdict == QUERY_STALE);
 			assert_true(part.n_commands <= whole.n_commands);
 			for (uint32_t i = 0; i < part.n_classes; i++)
 				if (!is_known(part.classes[i].operation))

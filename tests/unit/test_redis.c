@@ -11,9 +11,9 @@
 #include "guard.h"
 #include "protocols/redis_internal.h"
 
-static struct redis_batch batch;
+static struct query_batch batch;
 
-static enum redis_verdict classify(const void *head, size_t head_len, const void *tail,
+static enum query_verdict classify(const void *head, size_t head_len, const void *tail,
 				   size_t tail_len, uint64_t received, uint64_t last)
 {
 	struct slice h = guard_copy(head, head_len), t = guard_copy(tail, tail_len);
@@ -25,7 +25,7 @@ static enum redis_verdict classify(const void *head, size_t head_len, const void
 	return batch.verdict;
 }
 
-static enum redis_verdict classify_bytes(const void *bytes, size_t len)
+static enum query_verdict classify_bytes(const void *bytes, size_t len)
 {
 	return classify("", 0, bytes, len, len, len);
 }
@@ -51,7 +51,7 @@ static void expect(const char *words, const char *operation, const char *summary
 	char bytes[1024];
 	size_t len = array(bytes, 0, words);
 
-	if (classify_bytes(bytes, len) != REDIS_COMMANDS)
+	if (classify_bytes(bytes, len) != QUERY_COMMANDS)
 		fail_msg("%s: no command", words);
 	assert_int_equal(batch.n_classes, 1);
 	assert_int_equal(batch.n_commands, 1);
@@ -61,7 +61,7 @@ static void expect(const char *words, const char *operation, const char *summary
 	assert_string_equal(batch.classes[0].text, text);
 }
 
-static void expect_verdict(const void *bytes, size_t len, enum redis_verdict verdict)
+static void expect_verdict(const void *bytes, size_t len, enum query_verdict verdict)
 {
 	if (classify_bytes(bytes, len) != verdict)
 		fail_msg("%.*s: verdict %d", (int)len, (const char *)bytes, batch.verdict);
@@ -100,7 +100,7 @@ static void test_scripts(void **state)
 	static const char eval[] = "*3\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n0\r\n";
 
 	(void)state;
-	assert_int_equal(classify_bytes(eval, strlen(eval)), REDIS_COMMANDS);
+	assert_int_equal(classify_bytes(eval, strlen(eval)), QUERY_COMMANDS);
 	assert_string_equal(batch.classes[0].summary, "EVAL e0e1f9fa");
 	assert_string_equal(batch.classes[0].text, "EVAL e0e1f9fa ?");
 	classify("", 0, eval, 22, strlen(eval), strlen(eval));
@@ -173,38 +173,38 @@ static void test_keys_none(void **state)
 static void test_verdicts(void **state)
 {
 	(void)state;
-	VERDICT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", REDIS_ENCRYPTED);
-	VERDICT("\x17\x03\x03\x00\x13xxxxxxxxxxxxxxxxxxx", REDIS_ENCRYPTED);
-	VERDICT("\x17\x03\x03\xff\xffxxx", REDIS_STALE);
-	VERDICT("GET / HTTP/1.1\r\nHost: x\r\n\r\n", REDIS_OTHER);
-	VERDICT("POST /api HTTP/1.1\r\n", REDIS_OTHER);
-	VERDICT("HTTP/1.1 200 OK\r\n", REDIS_OTHER);
-	VERDICT("GET /no/end/of/line", REDIS_STALE);
-	VERDICT("+OK\r\n", REDIS_OTHER);
-	VERDICT("-ERR unknown command\r\n", REDIS_OTHER);
-	VERDICT(":1\r\n", REDIS_OTHER);
-	VERDICT("$5\r\nhello\r\n", REDIS_OTHER);
-	VERDICT("$-1\r\n", REDIS_OTHER);
-	VERDICT("*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$2\r\nhi\r\n", REDIS_OTHER);
-	VERDICT("", REDIS_STALE);
-	VERDICT("hallo world\r\n", REDIS_STALE);
-	VERDICT("\0\0\0\0\0\0", REDIS_STALE);
-	VERDICT("*1\r\n$3\r\n\x01\x02\x03\r\n", REDIS_STALE);
-	VERDICT("*2\r\n$3\r\nGE", REDIS_STALE);
-	VERDICT("*2\r\n$3\r\nGET\r\n$1\r\nkxx", REDIS_STALE);
-	VERDICT("get user:1\r\n", REDIS_COMMANDS);
-	VERDICT("\r\n*0\r\n*-1\r\n*1\r\n$4\r\nPING\r\n", REDIS_COMMANDS);
+	VERDICT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", QUERY_ENCRYPTED);
+	VERDICT("\x17\x03\x03\x00\x13xxxxxxxxxxxxxxxxxxx", QUERY_ENCRYPTED);
+	VERDICT("\x17\x03\x03\xff\xffxxx", QUERY_STALE);
+	VERDICT("GET / HTTP/1.1\r\nHost: x\r\n\r\n", QUERY_OTHER);
+	VERDICT("POST /api HTTP/1.1\r\n", QUERY_OTHER);
+	VERDICT("HTTP/1.1 200 OK\r\n", QUERY_OTHER);
+	VERDICT("GET /no/end/of/line", QUERY_STALE);
+	VERDICT("+OK\r\n", QUERY_OTHER);
+	VERDICT("-ERR unknown command\r\n", QUERY_OTHER);
+	VERDICT(":1\r\n", QUERY_OTHER);
+	VERDICT("$5\r\nhello\r\n", QUERY_OTHER);
+	VERDICT("$-1\r\n", QUERY_OTHER);
+	VERDICT("*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$2\r\nhi\r\n", QUERY_OTHER);
+	VERDICT("", QUERY_STALE);
+	VERDICT("hallo world\r\n", QUERY_STALE);
+	VERDICT("\0\0\0\0\0\0", QUERY_STALE);
+	VERDICT("*1\r\n$3\r\n\x01\x02\x03\r\n", QUERY_STALE);
+	VERDICT("*2\r\n$3\r\nGE", QUERY_STALE);
+	VERDICT("*2\r\n$3\r\nGET\r\n$1\r\nkxx", QUERY_STALE);
+	VERDICT("get user:1\r\n", QUERY_COMMANDS);
+	VERDICT("\r\n*0\r\n*-1\r\n*1\r\n$4\r\nPING\r\n", QUERY_COMMANDS);
 }
 
 static void test_lost_first(void **state)
 {
 	(void)state;
-	VERDICT("\0002\r\n$3\r\nGET\r\n$3\r\na:1\r\n", REDIS_COMMANDS);
+	VERDICT("\0002\r\n$3\r\nGET\r\n$3\r\na:1\r\n", QUERY_COMMANDS);
 	assert_string_equal(batch.classes[0].summary, "GET a:*");
-	VERDICT("\0ING\r\n", REDIS_COMMANDS);
+	VERDICT("\0ING\r\n", QUERY_COMMANDS);
 	assert_string_equal(batch.classes[0].operation, "PING");
-	VERDICT("\0ET a\r\n", REDIS_STALE); /* GET, SET */
-	VERDICT("\0 ING\r\n", REDIS_STALE);
+	VERDICT("\0ET a\r\n", QUERY_STALE); /* GET, SET */
+	VERDICT("\0 ING\r\n", QUERY_STALE);
 }
 
 /* 1 MB in 64 pieces: from the head it is one SET, wherever the last receive is. */
@@ -218,7 +218,7 @@ static void test_big_set(void **state)
 	memset(piece, 'v', sizeof(piece));
 	for (uint64_t at = 16384; at <= n + 1048578; at += 16384) {
 		classify(set, n, piece, sizeof(piece), at, 16384);
-		assert_int_equal(batch.verdict, REDIS_COMMANDS);
+		assert_int_equal(batch.verdict, QUERY_COMMANDS);
 		assert_int_equal(batch.n_commands, 1);
 		assert_false(batch.cut);
 		assert_string_equal(batch.classes[0].text, "SET k:* ?");
@@ -234,7 +234,7 @@ static void test_big_set(void **state)
 	assert_string_equal(batch.classes[0].operation, "PING");
 	assert_false(batch.cut);
 	/* Without a head there is nothing to tell. */
-	assert_int_equal(classify("", 0, piece, 90, 32768, 16384), REDIS_STALE);
+	assert_int_equal(classify("", 0, piece, 90, 32768, 16384), QUERY_STALE);
 }
 
 static void test_resync(void **state)
@@ -245,15 +245,15 @@ static void test_resync(void **state)
 		"lue\r\n*1\r\n$3\r\nabc\r\n*3\r\n$3\r\nGET\r\n$1\r\nx\r\nyyyyyyyyy\r\n";
 
 	(void)state;
-	assert_int_equal(classify_bytes(tail, strlen(tail)), REDIS_COMMANDS);
+	assert_int_equal(classify_bytes(tail, strlen(tail)), QUERY_COMMANDS);
 	assert_true(batch.cut);
 	assert_int_equal(batch.n_commands, 2);
 	assert_string_equal(batch.classes[0].summary, "GET a:*");
-	assert_int_equal(classify_bytes(fake, strlen(fake)), REDIS_STALE);
+	assert_int_equal(classify_bytes(fake, strlen(fake)), QUERY_STALE);
 	/* The head is cut in a long command, and the tail is in the middle of it. */
 	classify("*9\r\n$5\r\nRPUSH\r\n$3\r\nl:1\r\n", 24, "xxxxx\r\n$4\r\nyyyy\r\n", 17, 40000,
 		 16384);
-	assert_int_equal(batch.verdict, REDIS_COMMANDS);
+	assert_int_equal(batch.verdict, QUERY_COMMANDS);
 	assert_true(batch.cut);
 	assert_string_equal(batch.classes[0].summary, "RPUSH l:*");
 	/* The head is cut, and the tail starts anew. */
@@ -271,7 +271,7 @@ static void test_batches(void **state)
 	(void)state;
 	for (int i = 0; i < 16; i++)
 		n = array(bytes, n, i % 4 ? "GET user:1" : "SET user:1 v");
-	assert_int_equal(classify_bytes(bytes, n), REDIS_COMMANDS);
+	assert_int_equal(classify_bytes(bytes, n), QUERY_COMMANDS);
 	assert_int_equal(batch.n_classes, 2);
 	assert_int_equal(batch.classes[0].count, 4);
 	assert_int_equal(batch.classes[1].count, 12);
@@ -307,9 +307,9 @@ static void test_overwritten(void **state)
 
 	(void)state;
 	memcpy(bytes + n, "garbage here", 12);
-	assert_int_equal(classify_bytes(bytes, n + 12), REDIS_STALE);
+	assert_int_equal(classify_bytes(bytes, n + 12), QUERY_STALE);
 	/* Copied on receipt, it is what the server saw. */
-	assert_int_equal(classify(bytes, n + 12, "", 0, n + 12, n + 12), REDIS_COMMANDS);
+	assert_int_equal(classify(bytes, n + 12, "", 0, n + 12, n + 12), QUERY_COMMANDS);
 	assert_true(batch.cut);
 }
 
@@ -317,7 +317,7 @@ static void test_overwritten(void **state)
 
 static bool has_secret(const char *text)
 {
-	char lower[REDIS_TEXT_BYTES];
+	char lower[QUERY_TEXT_BYTES];
 	size_t n = 0;
 
 	for (; text[n]; n++)

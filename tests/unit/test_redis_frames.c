@@ -53,7 +53,7 @@ static void test_tables(void **state)
 
 		if (i && strcmp(command[-1].name, command->name) >= 0)
 			fail_msg("%s is out of order", command->name);
-		assert_true(command->len < REDIS_OPERATION_BYTES);
+		assert_true(command->len < QUERY_OPERATION_BYTES);
 		assert_ptr_equal(redis_command_find(command->name, command->len), command);
 	}
 	assert_null(redis_command_find("", 0));
