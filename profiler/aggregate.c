@@ -244,13 +244,13 @@ static void find_evidence(struct aggregate *a, const uint32_t *frames, size_t n,
 {
 	*out = (struct evidence){.complete = complete};
 	for (size_t i = n; i-- > 0;) {
-		const struct redis_frame *f = &a->locations[frames[i]].frame;
+		const struct query_frame *f = &a->locations[frames[i]].frame;
 
-		if (f->kind == REDIS_FRAME_COMMAND) {
+		if (f->kind == FRAME_COMMAND) {
 			out->operations = f->operations;
 			return;
 		}
-		if (f->kind != REDIS_FRAME_PLAIN)
+		if (f->kind != FRAME_PLAIN)
 			out->context = f->kind;
 	}
 }

@@ -270,9 +270,9 @@ static void execute(struct attribution *out, const struct processes *processes,
 		by_stack(out, processes, process, operations);
 	else if (under_read)
 		by_verdict(out, NULL);
-	else if (evidence->context == REDIS_FRAME_REPLY)
+	else if (evidence->context == FRAME_REPLY)
 		by_recent_replies(out, process);
-	else if (evidence->context != REDIS_FRAME_DETACHED)
+	else if (evidence->context != FRAME_DETACHED)
 		out->phase = PHASE_NONE;
 }
 
@@ -321,7 +321,7 @@ void attribute(struct processes *processes, struct process *process, const struc
 			break;
 		}
 		trusted = !is_named_server(processes, process) || !evidence->complete ||
-			  evidence->context == REDIS_FRAME_READ;
+			  evidence->context == FRAME_READ;
 		execute(out, processes, process, evidence, trusted);
 		break;
 	case PHASE_REPLY:
@@ -331,7 +331,7 @@ void attribute(struct processes *processes, struct process *process, const struc
 	case PHASE_NONE:
 		if (evidence->operations && is_named_server(processes, process))
 			by_stack(out, processes, process, evidence->operations);
-		else if (evidence->context == REDIS_FRAME_REPLY && is_named_server(processes, process))
+		else if (evidence->context == FRAME_REPLY && is_named_server(processes, process))
 			by_recent_replies(out, process);
 		break;
 	default:
