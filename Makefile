@@ -24,7 +24,7 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
 CFLAGS  ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -I. -I$(B)/gen
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g
-LIBS    := -lbpf -ldw -lelf -lz -llzma -lprotobuf-c -liberty -lmd -lm -pthread
+LIBS    := -lbpf -ldw -lelf -lz -lzstd -llzma -lprotobuf-c -liberty -lmd -lm -pthread
 ARCH    := x86
 
 SRC     := $(wildcard profiler/*.c symbolizer/*.c protocols/*.c out/*.c)
@@ -63,7 +63,7 @@ $(B)/san/gen/%.o: $(B)/gen/%.c
 	$(call say,CC)$(CC) -I$(B)/gen $(SAN) -MMD -c -o $@ $<
 
 # --- what runs in the kernel: no vmlinux.h, so it builds in a container ---
-$(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h)
+$(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h) protocols/mysql_wire.h
 	@mkdir -p $(@D)
 	$(call say,BPF)$(CLANG) -target bpf -D__TARGET_ARCH_$(ARCH) -O2 -g -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror -I. -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
 $(B)/gen/wireprof.skel.h: $(B)/gen/wireprof.bpf.o
@@ -79,7 +79,7 @@ $(B)/gen/page.h: out/page.html
 	$(call say,GEN){ echo 'static const unsigned char page_html[] = {'; od -An -v -tx1 $< | sed 's/\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@.tmp && mv $@.tmp $@
 
 # --- packages: a fresh Debian has none of these; what is there already is left alone ---
-BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev liblzma-dev libprotobuf-c-dev \
+BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev liblzma-dev libprotobuf-c-dev \
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
 CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go rustc nodejs musl-tools binutils elfutils mariadb-server \

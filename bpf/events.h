@@ -9,6 +9,7 @@
  *				the first, the address less one is in the instruction that the frame stands at
  *			u8 head[head_bytes], u8 tail[tail_bytes]	request bytes
  *	EVENT_FORK, EVENT_EXEC, EVENT_EXIT	struct process_event
+ *	EVENT_MYSQL	struct process_event: the process speaks MySQL; sent while replies are not looked at
  *
  * user -> kernel: which processes (targets), where their objects are mapped (process_maps), and the
  * objects' unwind rows (tables). Both of the latter are sorted arrays cut into chunks, with a directory of
@@ -19,6 +20,7 @@
 #define WIREPROF_EVENTS_H
 
 #include <linux/types.h>
+#include "../protocols/mysql_wire.h"
 #include "unwind_row.h"
 
 #define MAX_TARGETS	  4096	/* processes; beyond: counted in targets_full */
@@ -163,39 +165,6 @@ enum mysql_flags {
 	MYSQL_NAMED = 1 << 12,	   /* EXECUTE name: `statement` is a hash of the name */
 };
 
-/* Commands (MySQL, "Command Phase"; MariaDB, "Text Protocol", "Binary Protocol"). */
-enum mysql_command {
-	COM_QUIT = 1,
-	COM_INIT_DB,
-	COM_QUERY,
-	COM_FIELD_LIST,
-	COM_CREATE_DB,
-	COM_DROP_DB,
-	COM_REFRESH,
-	COM_SHUTDOWN,
-	COM_STATISTICS,
-	COM_PROCESS_INFO,
-	COM_PROCESS_KILL = 0x0c,
-	COM_DEBUG,
-	COM_PING,
-	COM_CHANGE_USER = 0x11,
-	COM_BINLOG_DUMP,
-	COM_TABLE_DUMP,
-	COM_REGISTER_SLAVE = 0x15,
-	COM_STMT_PREPARE,
-	COM_STMT_EXECUTE,
-	COM_STMT_SEND_LONG_DATA,
-	COM_STMT_CLOSE,
-	COM_STMT_RESET,
-	COM_SET_OPTION,
-	COM_STMT_FETCH,
-	COM_BINLOG_DUMP_GTID = 0x1e,
-	COM_RESET_CONNECTION,
-	COM_STMT_BULK_EXECUTE = 0xfa,
-	COM_CONNECT = 0xfe, /* not on the wire: the handshake response */
-	COM_OPAQUE = 0xff,  /* not on the wire: its packet is compressed */
-};
-
 /*
  * A connection that speaks MySQL; value of the connections map, whose key is the socket's kernel address. A batch is the
  * commands that come in one receive, nearly always one; `stream` has its packets as they came, headers and all.
@@ -240,7 +209,7 @@ struct prepared_key {
 
 /* --- events --- */
 
-enum event_type { EVENT_SAMPLE = 1, EVENT_FORK, EVENT_EXEC, EVENT_EXIT };
+enum event_type { EVENT_SAMPLE = 1, EVENT_FORK, EVENT_EXEC, EVENT_EXIT, EVENT_MYSQL };
 
 struct event_header {
 	__u32 type; /* enum event_type */

@@ -226,4 +226,15 @@ static __always_inline void count(enum counter which)
 	count_more(which, 1);
 }
 
+static __always_inline void send_process_event(u32 type, u32 pid, u32 parent)
+{
+	struct process_event e = {
+		.h = {.type = type, .pid = pid, .time_ns = bpf_ktime_get_ns()},
+		.parent = parent,
+	};
+
+	if (bpf_ringbuf_output(&ring, &e, sizeof(e), BPF_RB_FORCE_WAKEUP))
+		count(COUNTER_EVENTS_LOST);
+}
+
 #endif

@@ -19,10 +19,6 @@
 #include "maps.h"
 
 #define MYSQL_PACKETS	   64 /* of a receive are followed */
-#define MYSQL_HEADER	   4
-#define MYSQL_HEADER_MAX   7 /* compressed */
-#define MYSQL_HANDSHAKE	   32 /* bytes of a handshake response in front of the user's name */
-#define MYSQL_LONGEST	   0xffffff
 #define MYSQL_WORD	   96 /* of SQL, with blanks before: names have up to 64 letters */
 #define TLS_HEADER	   5
 
@@ -32,13 +28,11 @@
 #define HASH_EXECUTE 0xa01e3d98u
 #define HASH_PREPARE 0x3cc870dcu
 
-#define CLIENT_COMPRESS	   (1u << 5)
-#define CLIENT_PROTOCOL_41 (1u << 9)
-#define CLIENT_SSL	   (1u << 11)
-#define CLIENT_ZSTD	   (1u << 26)
 
 /* Set by the user side, when it has seen a server that does not ask for the header alone. */
 bool look_for_mysql;
+/* Set by the user side, when it looks at replies; and here, when it has been told to. */
+bool watches_replies;
 
 static __always_inline u32 le24(const u8 *p)
 {
@@ -100,7 +94,7 @@ static __always_inline bool mysql_is_handshake(const u8 *p, u32 length)
 
 	__builtin_memcpy(&filler, p + 9, sizeof(filler));
 	__builtin_memcpy(&more, p + 17, sizeof(more));
-	return length >= MYSQL_HANDSHAKE && le32(p) & CLIENT_PROTOCOL_41 && !filler && !more && !p[25] && !p[26];
+	return length >= MYSQL_HANDSHAKE_BYTES && le32(p) & CLIENT_PROTOCOL_41 && !filler && !more && !p[25] && !p[26];
 }
 
 /* Deflated data: zlib (RFC 1950) or a frame of zstd (RFC 8878). */
@@ -160,7 +154,7 @@ static __always_inline void mysql_remember(const struct mysql_connection *c, u64
 /* SQL that is about a prepared statement, or about the schema. */
 static __always_inline void mysql_query(struct mysql_connection *c, u64 sock)
 {
-	u32 at = MYSQL_HEADER + 1 + (c->flags & MYSQL_COMPRESSED ? MYSQL_HEADER_MAX : 0);
+	u32 at = MYSQL_HEADER_BYTES + 1 + (c->flags & MYSQL_COMPRESSED ? MYSQL_FRAME_BYTES : 0);
 	u8 letter = c->stream[at] | 0x20;
 
 	/* Most statements begin with another letter. */
@@ -198,6 +192,10 @@ static __always_inline void mysql_complete(struct thread_state *thread, struct m
 			c->origin_bytes = n;
 	}
 	thread->awaits_reply = !!(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA));
+	if (!watches_replies) {
+		watches_replies = true;
+		send_process_event(EVENT_MYSQL, bpf_get_current_pid_tgid() >> 32, 0);
+	}
 }
 
 /* The handshake response, or the request for TLS instead of it. */
@@ -211,7 +209,7 @@ static __always_inline bool mysql_handshake(struct mysql_connection *c, const u8
 	c->flags |= MYSQL_SURE | MYSQL_SCHEMA;
 	if (capabilities & (CLIENT_COMPRESS | CLIENT_ZSTD))
 		c->flags |= MYSQL_COMPRESSES;
-	if (capabilities & CLIENT_SSL && c->left == MYSQL_HANDSHAKE)
+	if (capabilities & CLIENT_SSL && c->left == MYSQL_HANDSHAKE_BYTES)
 		c->flags |= MYSQL_ENCRYPTED;
 	return true;
 }
@@ -250,20 +248,20 @@ static __always_inline bool mysql_command(struct mysql_connection *c, const u8 *
 /* The first bytes of a command's payload. Returns whether they can be that. */
 static __always_inline bool mysql_payload(struct mysql_connection *c, u64 address, u32 n, u64 sock)
 {
-	u8 p[MYSQL_HANDSHAKE] = {};
+	u8 p[MYSQL_HANDSHAKE_BYTES] = {};
 
 	c->flags &= ~MYSQL_FRESH;
-	if (n > MYSQL_HANDSHAKE)
-		n = MYSQL_HANDSHAKE;
+	if (n > MYSQL_HANDSHAKE_BYTES)
+		n = MYSQL_HANDSHAKE_BYTES;
 	barrier_var(n);
-	if (n > MYSQL_HANDSHAKE || bpf_probe_read_user(p, n, (void *)address))
+	if (n > MYSQL_HANDSHAKE_BYTES || bpf_probe_read_user(p, n, (void *)address))
 		return false;
 	if (c->header[3])
 		return mysql_handshake(c, p);
 	if (!(c->flags & MYSQL_COMPRESSED))
 		return mysql_command(c, p, c->left, sock);
 	if (!le24(c->header + 4))
-		return !p[3] && mysql_command(c, p + MYSQL_HEADER, le24(p), sock);
+		return !p[3] && mysql_command(c, p + MYSQL_HEADER_BYTES, le24(p), sock);
 	if (!mysql_is_deflated(p))
 		return false;
 	c->flags |= MYSQL_SURE;
@@ -292,7 +290,7 @@ static __always_inline void mysql_packet(struct mysql_connection *c, u32 header_
 	c->left = le24(c->header);
 	c->sequence = c->left ? c->header[3] : 0;
 	c->flags &= ~MYSQL_LONG;
-	if (c->left == MYSQL_LONGEST && !(c->flags & MYSQL_COMPRESSED))
+	if (c->left == MYSQL_LONGEST_PACKET && !(c->flags & MYSQL_COMPRESSED))
 		c->flags |= MYSQL_LONG;
 	if (goes_on)
 		return;
@@ -309,18 +307,18 @@ static __always_inline void mysql_packet(struct mysql_connection *c, u32 header_
 /* The next packet's header, as far as it came. */
 static __always_inline bool mysql_header(struct mysql_connection *c)
 {
-	u32 wanted = c->flags & MYSQL_COMPRESSED ? MYSQL_HEADER_MAX : MYSQL_HEADER, have = c->header_bytes;
+	u32 wanted = c->flags & MYSQL_COMPRESSED ? MYSQL_FRAME_BYTES : MYSQL_HEADER_BYTES, have = c->header_bytes;
 	u32 n = c->n - c->at;
-	u8 p[MYSQL_HEADER_MAX + 1] = {};
+	u8 p[MYSQL_FRAME_BYTES + 1] = {};
 
-	if (have >= MYSQL_HEADER_MAX || have >= wanted)
+	if (have >= MYSQL_FRAME_BYTES || have >= wanted)
 		return false;
 	if (n > wanted - have)
 		n = wanted - have;
 	barrier_var(n);
-	if (n > MYSQL_HEADER_MAX || bpf_probe_read_user(p, n, (void *)(c->buffer + c->at)))
+	if (n > MYSQL_FRAME_BYTES || bpf_probe_read_user(p, n, (void *)(c->buffer + c->at)))
 		return false;
-	for (u32 i = 0; i < MYSQL_HEADER_MAX; i++)
+	for (u32 i = 0; i < MYSQL_FRAME_BYTES; i++)
 		if (i < n)
 			c->header[(have + i) & 7] = p[i];
 	c->at += n;
@@ -395,7 +393,7 @@ static __always_inline void mysql_append(struct mysql_connection *c)
 static __always_inline bool mysql_may_begin(const struct receive *r, bool speaks_mysql, u32 *flags)
 {
 	u32 length, bytes = r->bytes;
-	u8 p[MYSQL_HEADER] = {};
+	u8 p[MYSQL_HEADER_BYTES] = {};
 
 	*flags = 0;
 	if (bpf_probe_read_user(p, sizeof(p), (void *)r->buffer))
@@ -406,14 +404,14 @@ static __always_inline bool mysql_may_begin(const struct receive *r, bool speaks
 		*flags = MYSQL_SURE | MYSQL_ENCRYPTED;
 		return true;
 	}
-	if (!length || p[3] > 1 || (p[3] && (length < MYSQL_HANDSHAKE || length > 0xffff)))
+	if (!length || p[3] > 1 || (p[3] && (length < MYSQL_HANDSHAKE_BYTES || length > 0xffff)))
 		return false;
-	if (bytes == r->wanted && r->wanted == MYSQL_HEADER)
+	if (bytes == r->wanted && r->wanted == MYSQL_HEADER_BYTES)
 		*flags = MYSQL_HEADERS;
-	else if (bytes == r->wanted && r->wanted == MYSQL_HEADER_MAX && !p[3])
+	else if (bytes == r->wanted && r->wanted == MYSQL_FRAME_BYTES && !p[3])
 		*flags = MYSQL_HEADERS | MYSQL_COMPRESSED;
 	else
-		return look_for_mysql && bytes > MYSQL_HEADER && length + MYSQL_HEADER == bytes;
+		return look_for_mysql && bytes > MYSQL_HEADER_BYTES && length + MYSQL_HEADER_BYTES == bytes;
 	return true;
 }
 
@@ -515,23 +513,23 @@ static __always_inline bool mysql_executes(const struct mysql_connection *c)
 static __always_inline void mysql_reply(struct thread_state *thread, u64 sock, u64 buffer, s32 bytes)
 {
 	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
-	u8 p[MYSQL_HEADER + 5] = {};
+	u8 p[MYSQL_HEADER_BYTES + 5] = {};
 
 	if (!c || !(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA)))
 		return;
 	thread->awaits_reply = 0;
 	if (c->flags & MYSQL_COMPRESSED) {
-		if (bpf_probe_read_user(p, MYSQL_HEADER_MAX, (void *)buffer) || le24(p + MYSQL_HEADER))
+		if (bpf_probe_read_user(p, MYSQL_FRAME_BYTES, (void *)buffer) || le24(p + MYSQL_HEADER_BYTES))
 			bytes = 0;
-		buffer += MYSQL_HEADER_MAX;
-		bytes -= MYSQL_HEADER_MAX;
+		buffer += MYSQL_FRAME_BYTES;
+		bytes -= MYSQL_FRAME_BYTES;
 	}
 	if (bytes < (s32)sizeof(p) || bpf_probe_read_user(p, sizeof(p), (void *)buffer))
-		p[MYSQL_HEADER] = 0xff; /* nothing is known */
-	if (p[MYSQL_HEADER] == 0xff && c->flags & MYSQL_SCHEMA)
+		p[MYSQL_HEADER_BYTES] = 0xff; /* nothing is known */
+	if (p[MYSQL_HEADER_BYTES] == 0xff && c->flags & MYSQL_SCHEMA)
 		c->origin_bytes = 0;
-	if (!p[MYSQL_HEADER] && le24(p) == 12 && c->flags & MYSQL_PREPARING) {
-		c->prepared = le32(p + MYSQL_HEADER + 1);
+	if (!p[MYSQL_HEADER_BYTES] && le24(p) == 12 && c->flags & MYSQL_PREPARING) {
+		c->prepared = le32(p + MYSQL_HEADER_BYTES + 1);
 		mysql_remember(c, sock, c->prepared, 0);
 	}
 	c->flags &= ~(MYSQL_PREPARING | MYSQL_SCHEMA);

@@ -317,7 +317,7 @@ static __always_inline u64 pointer_number(struct thread_state *thread, struct so
 static __always_inline bool may_be_mysql(const struct thread_state *thread, const struct receive *r)
 {
 	return r->bytes > 0 && r->buffer &&
-	       (thread->speaks_mysql || r->wanted == MYSQL_HEADER || r->wanted == MYSQL_HEADER_MAX || look_for_mysql);
+	       (thread->speaks_mysql || r->wanted == MYSQL_HEADER_BYTES || r->wanted == MYSQL_FRAME_BYTES || look_for_mysql);
 }
 
 static __always_inline void receive(struct thread_state *thread, const struct receive *r)

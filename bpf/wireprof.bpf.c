@@ -279,17 +279,6 @@ int BPF_PROG(send_tracepoint, struct sock *sk, int ret, int flags)
 
 /* ---- processes come and go ---- */
 
-static __always_inline void send_process_event(u32 type, u32 pid, u32 parent)
-{
-	struct process_event e = {
-		.h = {.type = type, .pid = pid, .time_ns = bpf_ktime_get_ns()},
-		.parent = parent,
-	};
-
-	if (bpf_ringbuf_output(&ring, &e, sizeof(e), BPF_RB_FORCE_WAKEUP))
-		count(COUNTER_EVENTS_LOST);
-}
-
 /* A target's child is a target from its first instruction on, with its parent's mappings until it has its own. */
 SEC("raw_tp/sched_process_fork")
 int process_fork(struct bpf_raw_tracepoint_args *ctx)

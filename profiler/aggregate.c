@@ -127,6 +127,8 @@ static void name_user(struct aggregate *a, struct location *l)
 	snprintf(name, sizeof(name), "%.*s", (int)version, symbol.name);
 	l->system_name = l->name = aggregate_string(a, *name ? name : symbol.name);
 	redis_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
+	if (l->frame.kind == FRAME_PLAIN)
+		mysql_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
 	if (demangle(symbol.name, name, sizeof(name)))
 		l->name = aggregate_string(a, name);
 }

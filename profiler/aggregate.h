@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include "../out/profile.h"
+#include "../protocols/mysql.h"
 #include "../protocols/redis.h"
 #include "intern.h"
 #include "jit.h"

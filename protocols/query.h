@@ -27,6 +27,7 @@ enum query_verdict {
 	QUERY_ENCRYPTED, /* TLS */
 	QUERY_STALE,	 /* not a request (any more): overwritten, trimmed, or cut before it says what it is */
 	QUERY_OTHER,	 /* positively another protocol, such as HTTP */
+	QUERY_UNKNOWN_STATEMENT, /* it executes what was prepared unseen: classes[] has the command */
 	QUERY_VERDICTS,
 };
 
