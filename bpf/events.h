@@ -302,6 +302,7 @@ struct sample_event {
 	__u32 statement;     /* with REQUEST_MYSQL: these, as in struct mysql_connection */
 	__u16 mysql;	     /* enum mysql_flags */
 	__u8 command, commands;
+	__u64 sock, since_ns; /* likewise: the connection, for a prepared_key */
 	char thread[COMM_BYTES];
 };
 
@@ -310,6 +311,6 @@ _Static_assert(sizeof(struct mysql_connection) == 96 + ORIGIN_BYTES + 4 + 2 * ST
 _Static_assert(sizeof(struct prepared_statement) == 4 + STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
 _Static_assert(sizeof(struct process_event) == 24, "shared layout");
-_Static_assert(sizeof(struct sample_event) == 80, "shared layout");
+_Static_assert(sizeof(struct sample_event) == 96, "shared layout");
 
 #endif

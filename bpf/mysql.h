@@ -11,7 +11,9 @@
  * response tells. Servers that read whatever is there (`look_for_mysql`) are told by content alone.
  *
  * Their buffers are overwritten while they answer, so the command is copied when it comes. The id of a prepared
- * statement is in the reply, so replies are looked at, the first of a PREPARE alone.
+ * statement is in the reply, so what is sent first for a PREPARE is looked at. Where that is deflated, the plain reply lies in
+ * the buffer that the command came to: both servers have one for both. What deflated command it answers is not known then:
+ * the user side finds out, when a sample executes that id.
  */
 #ifndef WIREPROF_MYSQL_H
 #define WIREPROF_MYSQL_H
@@ -83,6 +85,31 @@ static __always_inline bool mysql_is_command(u8 command, u32 length)
 	case COM_STMT_PREPARE:
 	case COM_BINLOG_DUMP_GTID:
 		return length >= 1;
+	}
+	return false;
+}
+
+static __always_inline bool mysql_is_sql(const u8 *p)
+{
+	if (p[0] < ' ') /* a blank; or query attributes, of which there is one set */
+		return (p[0] >= '\t' && p[0] <= '\r') || p[1] == 1;
+	return (p[0] | 0x20) - 'a' < 26u || p[0] == ' ' || p[0] == '(' || p[0] == '/' || p[0] == '-' || p[0] == '#';
+}
+
+/*
+ * Of a connection whose handshake was not seen: whether this is as good as a proof. Other protocols have headers of four
+ * bytes, too, and a few small numbers in them would make a command of some kind.
+ */
+static __always_inline bool mysql_proves_itself(const u8 *p)
+{
+	switch (p[0]) {
+	case COM_PING:
+		return true;
+	case COM_QUERY:
+	case COM_STMT_PREPARE:
+		return mysql_is_sql(p + 1);
+	case COM_STMT_EXECUTE:
+		return p[5] < 16 && le32(p + 6) == 1; /* flags, iterations */
 	}
 	return false;
 }
@@ -218,7 +245,7 @@ static __always_inline bool mysql_command(struct mysql_connection *c, const u8 *
 {
 	struct prepared_key key = {.sock = sock, .since_ns = c->since_ns, .id = le32(p + 1)};
 
-	if (!mysql_is_command(p[0], length))
+	if (!mysql_is_command(p[0], length) || !(c->flags & MYSQL_SURE || mysql_proves_itself(p)))
 		return false;
 	c->flags |= MYSQL_SURE;
 	c->command = p[0];
@@ -266,6 +293,7 @@ static __always_inline bool mysql_payload(struct mysql_connection *c, u64 addres
 		return false;
 	c->flags |= MYSQL_SURE;
 	c->command = COM_OPAQUE;
+	c->flags |= MYSQL_PREPARING; /* perhaps */
 	return true;
 }
 
@@ -509,26 +537,35 @@ static __always_inline bool mysql_executes(const struct mysql_connection *c)
 
 /* ---- the reply ---- */
 
+#define MYSQL_PREPARE_OK 12 /* bytes of its payload: 0, id 4, columns 2, parameters 2, 0, warnings 2 */
+#define MYSQL_REPLY	 14 /* bytes of a reply that are looked at */
+
+/* The first bytes of the reply, plain. Returns whether they could be had. */
+static __always_inline bool mysql_reply_bytes(const struct mysql_connection *c, u64 buffer, s32 bytes,
+					      u8 p[static MYSQL_REPLY])
+{
+	if (c->flags & MYSQL_COMPRESSED) {
+		if (bpf_probe_read_user(p, MYSQL_FRAME_BYTES, (void *)buffer))
+			return false;
+		buffer = le24(p + MYSQL_HEADER_BYTES) ? c->buffer : buffer + MYSQL_FRAME_BYTES;
+	}
+	return bytes >= MYSQL_HEADER_BYTES + 1 && !bpf_probe_read_user(p, MYSQL_REPLY, (void *)buffer);
+}
+
 /* What was sent begins at `buffer`: the reply to a PREPARE has the statement's id, a refused schema is none. */
 static __always_inline void mysql_reply(struct thread_state *thread, u64 sock, u64 buffer, s32 bytes)
 {
 	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
-	u8 p[MYSQL_HEADER_BYTES + 5] = {};
+	u8 p[MYSQL_REPLY] = {};
+	bool known;
 
 	if (!c || !(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA)))
 		return;
 	thread->awaits_reply = 0;
-	if (c->flags & MYSQL_COMPRESSED) {
-		if (bpf_probe_read_user(p, MYSQL_FRAME_BYTES, (void *)buffer) || le24(p + MYSQL_HEADER_BYTES))
-			bytes = 0;
-		buffer += MYSQL_FRAME_BYTES;
-		bytes -= MYSQL_FRAME_BYTES;
-	}
-	if (bytes < (s32)sizeof(p) || bpf_probe_read_user(p, sizeof(p), (void *)buffer))
-		p[MYSQL_HEADER_BYTES] = 0xff; /* nothing is known */
-	if (p[MYSQL_HEADER_BYTES] == 0xff && c->flags & MYSQL_SCHEMA)
+	known = mysql_reply_bytes(c, buffer, bytes, p);
+	if (c->flags & MYSQL_SCHEMA && (!known || p[MYSQL_HEADER_BYTES] == 0xff))
 		c->origin_bytes = 0;
-	if (!p[MYSQL_HEADER_BYTES] && le24(p) == 12 && c->flags & MYSQL_PREPARING) {
+	if (c->flags & MYSQL_PREPARING && known && le24(p) == MYSQL_PREPARE_OK && !p[MYSQL_HEADER_BYTES] && !p[13]) {
 		c->prepared = le32(p + MYSQL_HEADER_BYTES + 1);
 		mysql_remember(c, sock, c->prepared, 0);
 	}

@@ -122,7 +122,7 @@ struct owner {
 	u32 index; /* of the slot */
 };
 
-static __always_inline void describe_mysql(struct sample_event *e, const struct mysql_connection *c)
+static __always_inline void describe_mysql(struct sample_event *e, const struct mysql_connection *c, u64 sock)
 {
 	e->flags |= REQUEST_KNOWN | REQUEST_MYSQL;
 	e->received = e->last_received = c->received;
@@ -130,6 +130,8 @@ static __always_inline void describe_mysql(struct sample_event *e, const struct 
 	e->command = c->command;
 	e->commands = c->commands > 255 ? 255 : c->commands;
 	e->statement = c->statement;
+	e->sock = sock;
+	e->since_ns = c->since_ns;
 }
 
 /* On its way out of, or into, a socket. */
@@ -144,7 +146,7 @@ static __always_inline void owner_on_socket(struct sample_event *e, struct sock 
 	if (e->phase == PHASE_RECEIVE)
 		owner->mysql = NULL;
 	else if (owner->mysql)
-		describe_mysql(e, owner->mysql);
+		describe_mysql(e, owner->mysql, owner->sock);
 	else if (sends)
 		owner->slot = describe_request(e, owner->sock, &owner->index);
 }
@@ -173,7 +175,7 @@ static __always_inline void owner_of_thread(struct sample_event *e, struct threa
 	}
 	e->phase = PHASE_EXECUTE;
 	if (owner->mysql)
-		describe_mysql(e, owner->mysql);
+		describe_mysql(e, owner->mysql, owner->sock);
 	else
 		count(COUNTER_REQUEST_LOST);
 }

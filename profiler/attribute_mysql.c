@@ -24,20 +24,45 @@ static bool has_left(const struct attributor *a, struct process *process, const 
 	return process_server(a->processes, process)->mysql && evidence->complete && evidence->context != FRAME_READ;
 }
 
+/* The stream in its plain form, deflated or not; `plain` is room for it. */
+static struct mysql_batch plain_batch(struct attributor *a, const struct sample_event *e, struct slice stream,
+				      uint64_t received, uint8_t plain[static PLAIN_BYTES])
+{
+	struct mysql_batch out = {.stream = stream, .received = received};
+
+	if (!(e->mysql & MYSQL_COMPRESSED))
+		return out;
+	out.stream.ptr = plain;
+	out.stream.len = a->inflater ? inflate_mysql(a->inflater, stream, received, plain, PLAIN_BYTES, &out.received) : 0;
+	return out;
+}
+
+/* A deflated command: only now is it known whether it executes something, and what. */
+static enum query_verdict classify_deflated(struct attributor *a, const struct sample *s, struct query_batch *batch)
+{
+	const struct sample_event *e = s->event;
+	struct prepared_key key = {.sock = e->sock, .since_ns = e->since_ns};
+	struct prepared_statement prepared;
+	uint8_t plain[PLAIN_BYTES];
+	struct mysql_batch in = plain_batch(a, e, s->tail, e->received, plain);
+
+	key.id = mysql_statement_id(&in);
+	if (!key.id || kernel_prepared(a->processes->kernel, &key, &prepared) || prepared.bytes > STREAM_BYTES)
+		return mysql_classify(&in, batch);
+	in = plain_batch(a, e, (struct slice){prepared.stream, prepared.bytes}, prepared.bytes, plain);
+	return mysql_classify_prepared(&in, batch);
+}
+
 static enum query_verdict classify(struct attributor *a, const struct sample *s, struct query_batch *batch)
 {
 	const struct sample_event *e = s->event;
 	bool prepared = e->flags & REQUEST_PREPARED;
-	struct mysql_batch in = {.stream = s->tail, .received = prepared ? s->tail.len : e->received};
 	uint8_t plain[PLAIN_BYTES];
+	struct mysql_batch in;
 
-	if (e->mysql & MYSQL_COMPRESSED) {
-		uint64_t received = in.received;
-
-		in.stream.len = a->inflater ? inflate_mysql(a->inflater, s->tail, received, plain, sizeof(plain), &in.received)
-					    : 0;
-		in.stream.ptr = plain;
-	}
+	if (e->command == COM_OPAQUE)
+		return classify_deflated(a, s, batch);
+	in = plain_batch(a, e, s->tail, prepared ? s->tail.len : e->received, plain);
 	return prepared ? mysql_classify_prepared(&in, batch) : mysql_classify(&in, batch);
 }
 

@@ -86,6 +86,9 @@ int kernel_poll_fd(const struct kernel *k);
 const volatile struct socket_slot *kernel_sockets(const struct kernel *k);
 const volatile struct head_copy *kernel_heads(const struct kernel *k);
 
+/* What a connection prepared under an id, if that is remembered. Returns 0 or -errno. */
+int kernel_prepared(const struct kernel *k, const struct prepared_key *key, struct prepared_statement *out);
+
 /* Sums over all CPUs. */
 void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS]);
 

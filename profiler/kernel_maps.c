@@ -239,6 +239,11 @@ void kernel_sweep_mysql(struct kernel *k, uint64_t now_ns)
 	k->swept_prepared = counters[COUNTER_PREPARED];
 }
 
+int kernel_prepared(const struct kernel *k, const struct prepared_key *key, struct prepared_statement *out)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.prepared), key, out) ? -errno : 0;
+}
+
 static void *map_readonly(const struct bpf_map *map, size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);

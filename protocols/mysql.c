@@ -122,7 +122,7 @@ static bool is_operation(const struct query_class *class, const char *operation)
 }
 
 /* PREPARE name FROM '...' says what it prepares; EXECUTE IMMEDIATE '...' is what it executes. */
-static void look_inside(struct query_class *class, struct slice text)
+static void look_inside(struct query_batch *out, struct query_class *class, struct slice text)
 {
 	uint8_t inner[INNER_BYTES];
 	struct query_class spare;
@@ -132,14 +132,17 @@ static void look_inside(struct query_class *class, struct slice text)
 	if (!is_operation(class, "PREPARE") && !is_operation(class, "EXECUTE"))
 		return;
 	n = sql_inner_statement(text, inner, sizeof(inner), &whole);
-	if (!n || !sql_classify((struct slice){inner, n}, whole, &spare))
-		return;
-	if (is_operation(class, "EXECUTE")) {
+	n = n ? sql_classify((struct slice){inner, n}, whole, &spare) : 0;
+	if (is_operation(class, "PREPARE")) {
+		if (n) {
+			make_prepare(&spare);
+			add_text(class->summary, sizeof(class->summary), 0, spare.summary);
+		}
+	} else if (n) {
 		*class = spare;
-		return;
+	} else {
+		out->verdict = QUERY_UNKNOWN_STATEMENT; /* by a name whose PREPARE the caller does not know */
 	}
-	make_prepare(&spare);
-	add_text(class->summary, sizeof(class->summary), 0, spare.summary);
 }
 
 /* Every statement of the text; of a prepared one there is only one. */
@@ -157,7 +160,7 @@ static void add_sql(struct query_batch *out, struct slice text, bool whole, bool
 		if (is_prepare)
 			make_prepare(class);
 		else
-			look_inside(class, (struct slice){text.ptr, n});
+			look_inside(out, class, (struct slice){text.ptr, n});
 		query_batch_add(out, class);
 		text.ptr += n;
 		text.len -= n;
@@ -231,6 +234,17 @@ enum query_verdict mysql_classify(const struct mysql_batch *batch, struct query_
 	if (out->n_commands && out->verdict == QUERY_STALE)
 		out->verdict = QUERY_COMMANDS;
 	return out->verdict;
+}
+
+uint32_t mysql_statement_id(const struct mysql_batch *batch)
+{
+	const uint8_t *p = batch->stream.ptr;
+
+	if (batch->stream.len < MYSQL_HEADER_BYTES + 5 || p[3])
+		return 0;
+	if (p[4] != COM_STMT_EXECUTE && p[4] != COM_STMT_FETCH && p[4] != COM_STMT_BULK_EXECUTE)
+		return 0;
+	return mysql_le(p + MYSQL_HEADER_BYTES + 1, 4);
 }
 
 enum query_verdict mysql_classify_prepared(const struct mysql_batch *prepare, struct query_batch *out)

@@ -34,6 +34,9 @@ enum query_verdict mysql_classify(const struct mysql_batch *batch, struct query_
  */
 enum query_verdict mysql_classify_prepared(const struct mysql_batch *prepare, struct query_batch *out);
 
+/* The id of the statement that the batch, if it is one command, executes or fetches from; 0: it does not. */
+uint32_t mysql_statement_id(const struct mysql_batch *batch);
+
 /*
  * The schema that a command chose: the handshake response, CHANGE_USER, INIT_DB or USE, as the first bytes of its stream
  * (or of its frame in the compressed protocol, stored). "" where it chose none, or where that is cut off.
