@@ -83,6 +83,7 @@ BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zl
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
 CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go rustc nodejs musl-tools binutils elfutils mariadb-server \
+	libmariadb-dev python3-pymysql python3-zstandard \
 	sysbench x265 openssl xz-utils debuginfod libdebuginfod1 chromium chromium-driver python3-selenium procps util-linux libcap2-bin
 install = @tests/install-packages $(1)
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real mariadbd with a data directory of its own, reached by a socket in it only; and a load for it."""
+"""A real mariadbd with a data directory of its own, reached by a socket in it, or by TCP too; and a load for it."""
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -28,11 +29,21 @@ SELECT * FROM information_schema.columns WHERE table_schema = 'mysql' LIMIT 3;
 """
 
 
-class MariadbServer:
-    """with MariadbServer() as server: ... Ends the server, and removes its directory, whatever happens."""
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
-    def __init__(self, *options):
-        self.options = options
+
+class MariadbServer:
+    """
+    with MariadbServer() as server: ... Ends the server, and removes its directory, whatever happens. With tcp it also
+    listens at server.port of the loopback; with tls it has a certificate that it signed itself.
+    """
+
+    def __init__(self, *options, tcp=False, tls=False):
+        self.options, self.tcp, self.tls = options, tcp, tls
+        self.port = None
 
     def __enter__(self):
         self.directory = tempfile.mkdtemp(prefix="wireprof-mariadb-")
@@ -46,20 +57,37 @@ class MariadbServer:
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
             if done.returncode:
                 raise RuntimeError("mariadb-install-db: " + done.stdout[-500:])
+            if self.tls:
+                self._make_certificate()
             self._start()
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def _make_certificate(self):
+        self.key, self.certificate = (os.path.join(self.directory, name) for name in ("key.pem", "cert.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2",
+                        "-keyout", self.key, "-out", self.certificate],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+
+    def _network_options(self):
+        options = ["--skip-networking"]
+        if self.tcp:
+            self.port = free_port()
+            options = ["--bind-address=127.0.0.1", "--port=%d" % self.port]
+        if self.tls:
+            options += ["--ssl-key=" + self.key, "--ssl-cert=" + self.certificate]
+        return options
+
     def _start(self):
         self.log = os.path.join(self.directory, "log")
         with open(self.log, "w", encoding="ascii") as log:
             self.process = subprocess.Popen(
                 ["mariadbd", "--no-defaults", "--user=root", "--datadir=" + self.data, "--socket=" + self.path,
-                 "--skip-networking", "--pid-file=" + os.path.join(self.directory, "pid"),
+                 "--pid-file=" + os.path.join(self.directory, "pid"),
                  "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0",
-                 *self.options], stdout=log, stderr=log, env={**os.environ, "PATH": "/usr/sbin:" + os.environ["PATH"]})
+                 *self._network_options(), *self.options], stdout=log, stderr=log, env={**os.environ, "PATH": "/usr/sbin:" + os.environ["PATH"]})
         deadline = time.monotonic() + 30
         while subprocess.run(self.client("-e", "SELECT 1"), stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL).returncode:
