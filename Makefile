@@ -107,15 +107,20 @@ $(B)/tests/%: tests/%.c $(TEST_LIB_OBJ)
 
 # The unwinder on the host, over recorded stacks. make recordings takes new ones (root, gdb's rights).
 REPLAY_SRC := tests/replay/recording.c tests/replay/recording_write.c tests/replay/host_unwind.c
-REPLAY_FLAGS := $(ALL_CFLAGS) $(SAN) -Itests/replay/shim -Itests/replay
+REPLAY_FLAGS := $(ALL_CFLAGS) -Wno-unused-parameter $(SAN) -Itests/replay/shim -Itests/replay
 $(B)/tests/replay/%: tests/replay/%.c $(REPLAY_SRC) $(wildcard tests/replay/*.h bpf/*.h) $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(REPLAY_SRC) $(TEST_LIB_OBJ) $(LIBS)
+# MySQL's connections on the host, over recorded ones.
+$(B)/tests/replay/mysql: tests/replay/mysql.c $(wildcard bpf/*.h protocols/*.h) $(TEST_LIB_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(TEST_LIB_OBJ) $(LIBS)
 recordings: $(B)/tests/replay/record $(B)/tests/replay/replay
 	@/usr/bin/python3 tests/replay/make_recordings.py
 
-test: $(UNIT) $(B)/tests/replay/replay $(B)/wireprof
-	@set -e; for t in $(UNIT) $(B)/tests/replay/replay; do echo "== $$t"; $$t; done
+REPLAYS := $(B)/tests/replay/replay $(B)/tests/replay/mysql
+test: $(UNIT) $(REPLAYS) $(B)/wireprof
+	@set -e; for t in $(UNIT) $(REPLAYS); do echo "== $$t"; $$t; done
 
 # Against real servers, as root. LIVE=test_cli runs one file, TEST=test_io_threads one test.
 LIVE ?= test_*

@@ -15,8 +15,8 @@
  * the buffer that the command came to: both servers have one for both. What deflated command it answers is not known then:
  * the user side finds out, when a sample executes that id.
  */
-#ifndef WIREPROF_MYSQL_H
-#define WIREPROF_MYSQL_H
+#ifndef WIREPROF_BPF_MYSQL_H
+#define WIREPROF_BPF_MYSQL_H
 
 #include "maps.h"
 
@@ -93,7 +93,7 @@ static __always_inline bool mysql_is_sql(const u8 *p)
 {
 	if (p[0] < ' ') /* a blank; or query attributes, of which there is one set */
 		return (p[0] >= '\t' && p[0] <= '\r') || p[1] == 1;
-	return (p[0] | 0x20) - 'a' < 26u || p[0] == ' ' || p[0] == '(' || p[0] == '/' || p[0] == '-' || p[0] == '#';
+	return ((p[0] | 0x20) >= 'a' && (p[0] | 0x20) <= 'z') || p[0] == ' ' || p[0] == '(' || p[0] == '/' || p[0] == '-' || p[0] == '#';
 }
 
 /*
@@ -208,8 +208,8 @@ static __always_inline void mysql_complete(struct thread_state *thread, struct m
 	u32 n = c->bytes;
 
 	if (c->commands != 1)
-		return;
-	if (c->command == COM_QUERY)
+		c->flags &= ~MYSQL_SCHEMA;
+	else if (c->command == COM_QUERY)
 		mysql_query(c, sock);
 	if (c->flags & MYSQL_SCHEMA) {
 		if (n > ORIGIN_BYTES)
@@ -252,7 +252,8 @@ static __always_inline bool mysql_command(struct mysql_connection *c, const u8 *
 	c->statement = key.id == 0xffffffff ? c->prepared : key.id;
 	switch (p[0]) {
 	case COM_STMT_PREPARE:
-		c->flags |= MYSQL_PREPARING;
+		if (c->commands == 1) /* what is sent first answers it */
+			c->flags |= MYSQL_PREPARING;
 		c->prepared = 0;
 		break;
 	case COM_STMT_CLOSE:
@@ -272,6 +273,20 @@ static __always_inline bool mysql_command(struct mysql_connection *c, const u8 *
 	return true;
 }
 
+#define MYSQL_CLOSE_BYTES (MYSQL_HEADER_BYTES + 5)
+
+/* A frame that is not deflated: the packet in it, or the one behind a STMT_CLOSE. */
+static __always_inline bool mysql_stored(struct mysql_connection *c, const u8 *p, u32 n, u64 sock)
+{
+	const u8 *next = p + MYSQL_CLOSE_BYTES;
+
+	if (p[3] || !mysql_command(c, p + MYSQL_HEADER_BYTES, le24(p), sock))
+		return false;
+	if (c->command != COM_STMT_CLOSE || n < MYSQL_CLOSE_BYTES + MYSQL_HEADER_BYTES + 5 || next[3])
+		return true;
+	return mysql_command(c, next + MYSQL_HEADER_BYTES, le24(next), sock);
+}
+
 /* The first bytes of a command's payload. Returns whether they can be that. */
 static __always_inline bool mysql_payload(struct mysql_connection *c, u64 address, u32 n, u64 sock)
 {
@@ -287,8 +302,8 @@ static __always_inline bool mysql_payload(struct mysql_connection *c, u64 addres
 		return mysql_handshake(c, p);
 	if (!(c->flags & MYSQL_COMPRESSED))
 		return mysql_command(c, p, c->left, sock);
-	if (!le24(c->header + 4))
-		return !p[3] && mysql_command(c, p + MYSQL_HEADER_BYTES, le24(p), sock);
+	if (!le24(c->header + MYSQL_HEADER_BYTES))
+		return mysql_stored(c, p, n, sock);
 	if (!mysql_is_deflated(p))
 		return false;
 	c->flags |= MYSQL_SURE;
@@ -323,10 +338,12 @@ static __always_inline void mysql_packet(struct mysql_connection *c, u32 header_
 	if (goes_on)
 		return;
 	if ((c->header[3] || wrapped) && !first) {
-		c->flags = (c->flags & ~MYSQL_COLLECT) | MYSQL_DATA;
+		if (!(c->flags & MYSQL_IN_PLAY)) /* else it came right behind the command's first part */
+			c->flags = (c->flags & ~MYSQL_COLLECT) | MYSQL_DATA;
 		return;
 	}
-	if (!(c->flags & MYSQL_IN_PLAY))
+	/* Clients close statements, which is not answered, together with their next command: that counts. */
+	if (!(c->flags & MYSQL_IN_PLAY) || c->command == COM_STMT_CLOSE || c->command == COM_STMT_SEND_LONG_DATA)
 		mysql_batch(c, header_bytes);
 	c->flags |= MYSQL_FRESH | MYSQL_IN_PLAY;
 	c->commands++;

@@ -92,8 +92,10 @@ void attribute_mysql(struct attributor *a, struct process *process, const struct
 	}
 	mysql_schema(s->head, out->namespace);
 	verdict = classify(a, s, &out->batch);
-	if (verdict != QUERY_COMMANDS && verdict != QUERY_UNKNOWN_STATEMENT)
+	if (verdict != QUERY_COMMANDS && verdict != QUERY_UNKNOWN_STATEMENT) {
+		out->kind = ATTRIBUTION_UNKNOWN_STATEMENT; /* the capture ends before it says anything */
 		return;
+	}
 	attribute_by_batch(out, out->batch.n_classes > 1 && is_named(&out->batch, evidence->operations)
 					? evidence->operations
 					: NULL);

@@ -90,7 +90,7 @@ static void add_command(struct query_batch *out, const char *name)
 	query_batch_add(out, class);
 }
 
-/* EXECUTE, FETCH, BULK_EXECUTE: statement id, 4 bytes */
+/* EXECUTE, FETCH, BULK_EXECUTE: statement id, 4 bytes; or SQL that is cut off */
 static void add_unknown(struct query_batch *out, const char *name, struct slice payload)
 {
 	struct query_class spare, *class = query_batch_next(out, &spare);
@@ -173,7 +173,17 @@ static void add_sql(struct query_batch *out, struct slice text, bool whole, bool
 		add_command(out, is_prepare ? "PREPARE" : "QUERY");
 }
 
-static void add_payload(struct query_batch *out, struct slice payload, bool whole)
+/* MariaDB: statement -1 is the one prepared last, here by the command in front. Returns whether that is so. */
+static bool add_direct(struct query_batch *out, struct slice payload, struct slice prepare)
+{
+	if (!prepare.len || payload.len < 5 || mysql_le(payload.ptr + 1, 4) != UINT32_MAX)
+		return false;
+	add_sql(out, (struct slice){prepare.ptr + 1, prepare.len - 1}, true, false);
+	return true;
+}
+
+/* `prepare`: the payload of the PREPARE in front, if there is one. */
+static void add_payload(struct query_batch *out, struct slice payload, bool whole, struct slice prepare)
 {
 	struct slice sql = {payload.ptr + 1, payload.len - 1};
 	const char *name = command_name(payload.ptr[0]);
@@ -183,7 +193,7 @@ static void add_payload(struct query_batch *out, struct slice payload, bool whol
 		if (mysql_skip_attributes(&sql))
 			add_sql(out, sql, whole, false);
 		else
-			add_command(out, name);
+			add_unknown(out, name, (struct slice){0});
 		break;
 	case COM_STMT_PREPARE:
 		add_sql(out, sql, whole, true);
@@ -191,7 +201,8 @@ static void add_payload(struct query_batch *out, struct slice payload, bool whol
 	case COM_STMT_EXECUTE:
 	case COM_STMT_FETCH:
 	case COM_STMT_BULK_EXECUTE:
-		add_unknown(out, name, payload);
+		if (!add_direct(out, payload, prepare))
+			add_unknown(out, name, payload);
 		break;
 	default:
 		add_command(out, name ? name : "UNKNOWN");
@@ -212,7 +223,7 @@ static size_t next_packet(struct slice stream, uint8_t *sequence, struct slice *
 
 enum query_verdict mysql_classify(const struct mysql_batch *batch, struct query_batch *out)
 {
-	struct slice stream = batch->stream, payload;
+	struct slice stream = batch->stream, payload, prepare = {0};
 	uint8_t sequence;
 	bool whole;
 	size_t n;
@@ -227,7 +238,9 @@ enum query_verdict mysql_classify(const struct mysql_batch *batch, struct query_
 		if (sequence)
 			add_command(out, "CONNECT");
 		else
-			add_payload(out, payload, whole);
+			add_payload(out, payload, whole, prepare);
+		if (!sequence && payload.ptr[0] == COM_STMT_PREPARE)
+			prepare = payload;
 	}
 	if (batch->received > batch->stream.len && out->n_commands > 1)
 		out->cut = true;
@@ -249,13 +262,18 @@ uint32_t mysql_statement_id(const struct mysql_batch *batch)
 
 enum query_verdict mysql_classify_prepared(const struct mysql_batch *prepare, struct query_batch *out)
 {
+	struct slice stream = prepare->stream, payload = {0}, sql;
 	uint8_t inner[INNER_BYTES], sequence;
-	struct slice payload = {0}, sql;
 	bool whole = false;
+	size_t n;
 
 	*out = (struct query_batch){.verdict = QUERY_UNKNOWN_STATEMENT};
-	if (prepare->stream.len > MYSQL_HEADER_BYTES)
-		next_packet(prepare->stream, &sequence, &payload, &whole);
+	/* What a client closes along with it is not meant. */
+	for (; stream.len > MYSQL_HEADER_BYTES; stream.ptr += n, stream.len -= n) {
+		n = next_packet(stream, &sequence, &payload, &whole);
+		if (payload.len && payload.ptr[0] != COM_STMT_CLOSE)
+			break;
+	}
 	if (payload.len > 1) {
 		sql = (struct slice){payload.ptr + 1, payload.len - 1};
 		if (payload.ptr[0] == COM_STMT_PREPARE) {
