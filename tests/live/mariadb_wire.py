@@ -99,18 +99,6 @@ class Connection:
             rows += next_rows
         return rows
 
-    def prepare(self, text):
-        """COM_STMT_PREPARE, and at once COM_STMT_CLOSE. Raises SqlError."""
-        self._write(b"\x16" + text.encode())
-        packet = self._read()
-        if packet[:1] == b"\xff":
-            raise SqlError(packet[9:].decode(errors="replace"))
-        statement, columns, parameters = struct.unpack_from("<IHH", packet, 1)
-        for n in (parameters, columns):
-            for _ in range(n + 1 if n else 0):
-                self._read()
-        self._write(b"\x19" + struct.pack("<I", statement))
-
     def reset(self):
         """COM_RESET_CONNECTION: a session as if new."""
         self._write(b"\x1f")

@@ -67,7 +67,7 @@ CREATE OR REPLACE USER foo@test IDENTIFIED VIA mysql_native_password USING PASSW
 ALTER USER bob@localhost IDENTIFIED BY 'secret2'
 DROP USER IF EXISTS bob@localhost, 'eve'
 RENAME USER 'bob'@'localhost' TO 'rob'@'localhost'
-GRANT ALL PRIVILEGES ON *.* TO 'root'@'localhost' IDENTIFIED BY 'secret' WITH GRANT OPTION
+GRANT ALL PRIVILEGES ON *.* TO 'admin'@'localhost' IDENTIFIED BY 'secret' WITH GRANT OPTION
 GRANT SELECT (a, b), INSERT, UPDATE ON db.t TO bob@localhost
 GRANT EXECUTE ON PROCEDURE db.p TO bob@'%'
 GRANT reader TO bob WITH ADMIN OPTION

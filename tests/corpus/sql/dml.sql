@@ -28,7 +28,6 @@ SELECT /*!40001 SQL_NO_CACHE */ * FROM `t`
 /* ApplicationName=DBeaver */ /* two */ SELECT a FROM t
 /*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */
 /*!40000 ALTER TABLE `t` DISABLE KEYS */
-SELECT * FROM t WHERE a = ? AND b IN (?, ?, ?) LIMIT ?
 SELECT count(*), COUNT(DISTINCT a, b), sum(a), group_concat(DISTINCT a ORDER BY b DESC SEPARATOR ', '), max(a), min(a), std(a), stddev(a), variance(a), bit_and(a) FROM t
 SELECT now(), curdate(), curtime(), current_date, current_time, current_timestamp, current_timestamp(6), localtime, localtimestamp(), sysdate(), utc_date(), utc_time, unix_timestamp()
 SELECT user(), current_user(), current_user, session_user(), system_user(), database(), schema(), version(), connection_id(), last_insert_id(), row_count(), found_rows()

@@ -1,4 +1,3 @@
-select product0_.id as id1_0_, product0_.name as name2_0_, product0_.price as price3_0_ from product product0_ where product0_.category_id=? and product0_.price>?
 select customer0_.id as id1_1_0_, orders1_.id as id1_2_1_, customer0_.email as email2_1_0_ from customer customer0_ left outer join orders orders1_ on customer0_.id=orders1_.customer_id where customer0_.id=42
 insert into orders (created_at, customer_id, status, total, id) values ('2024-01-05 10:11:12.123', 17, 'NEW', 99.95, 1001)
 update hibernate_sequence set next_val= 1002 where next_val=1001
