@@ -106,12 +106,14 @@ static size_t plant(const char *sql, size_t form, const char *blank)
 			sql = skip_quoted(sql);
 			n += (size_t)snprintf(planted + n, TEXT_MAX - n, "%.*s",
 					      (int)(sql - start), start);
-		} else if (!strncmp(sql, "/*", 2)) {
-			sql = strstr(sql, "*/") + 2;
+		} else if (!strncmp(sql, "/*", 2) || *sql == '#' || !strncmp(sql, "-- ", 3)) {
+			sql = *sql == '/' ? strstr(sql, "*/") + 2 : sql + strlen(sql);
 			n += (size_t)snprintf(planted + n, TEXT_MAX - n, "%.*s",
 					      (int)(sql - start), start);
-		} else if (isdigit((unsigned char)*sql)) {
-			while (in_name(*sql))
+		} else if (isdigit((unsigned char)sql[*sql == '.'])) {
+			sql++;
+			while (in_name(*sql) || (*sql == '.' && sql[1] != '.') ||
+			       ((*sql == '-' || *sql == '+') && (sql[-1] | 0x20) == 'e'))
 				sql++;
 			n = put(n, forms[form].number);
 		} else if (in_name(*sql)) {
@@ -182,10 +184,8 @@ static void each_statement(void (*check)(const char *sql, size_t n))
 
 static void check_forms(const char *sql, size_t n)
 {
-	size_t all = sizeof(forms) / sizeof(forms[0]);
-
-	/* Every form on every statement takes a while: all of them in turn. */
-	for (size_t form = n % 3; form < all; form += 3)
+	(void)n;
+	for (size_t form = 0; form < sizeof(forms) / sizeof(forms[0]); form++)
 		check_statement(sql, form, " ");
 }
 
