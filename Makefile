@@ -9,6 +9,7 @@
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
 # make bench    figures of the README: what the hooks cost a saturated server; bench-sample: what one sample costs;
 #               bench-rows: how fast unwind rows are built; bench-memory: with 400 objects;
+#               bench-sql: how fast statements are normalised;
 #               bench-symbolize: names and lines of 100 000 samples, beside perf script (linux-perf)
 # make size     longest functions and files, BPF instructions per program
 
@@ -124,7 +125,7 @@ test: $(UNIT) $(REPLAYS) $(B)/wireprof
 
 # Against real servers, as root. LIVE=test_cli runs one file, TEST=test_io_threads one test.
 LIVE ?= test_*
-live: $(B)/wireprof $(B)/tests/page/make_page $(B)/tests/property/test_unwind_rows
+live: $(B)/wireprof $(B)/tests/sql/digest $(B)/tests/page/make_page $(B)/tests/property/test_unwind_rows
 	@mkdir -p $(B)/page && $(B)/tests/page/make_page $(B)/page
 	@/usr/bin/python3 -m unittest discover -v -s tests/live -p '$(LIVE).py' $(TEST:%=-k %)
 
@@ -152,6 +153,8 @@ bench-sample: $(B)/bench/sample_cost
 	@$< $(BENCH_OPTIONS)
 bench-rows: $(B)/bench/rows
 	@$< $(BENCH_OPTIONS)
+bench-sql: $(B)/bench/sql
+	@$< $(BENCH_OPTIONS)
 bench-memory: $(B)/wireprof
 	@B=$(B) /usr/bin/python3 tests/bench/memory.py
 
@@ -178,6 +181,6 @@ clean:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample bench-rows \
-	bench-memory bench-symbolize recordings lint size clean
+	bench-sql bench-memory bench-symbolize recordings lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

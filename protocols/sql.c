@@ -36,6 +36,7 @@ static bool at_statement_start(const struct body *body)
 	case ';':
 	case ':':
 	case KW_BEGIN:
+	case KW_ATOMIC:
 	case KW_THEN:
 	case KW_ELSE:
 	case KW_DO:
@@ -187,12 +188,18 @@ bool sql_escapes_doubtful(const struct sql_lex *lex)
 	struct sql_token last = {0}, token;
 	uint32_t names = 1; /* one behind the other, or a string and names */
 
+	/* Ours: a name directly behind the string? */
+	last.kind = TOKEN_VALUE;
+	last.word = NO_KEYWORD;
+	last.end = other.at;
+	sql_lex_next(&other, &token);
+	if (token.kind != TOKEN_END && !may_touch(&last, &token))
+		return true;
+	other = *lex;
 	other.backslash = false;
 	other.at = lex->escaped_quote;
 	if (!sql_lex_string(&other, *lex->escaped_quote))
 		return !lex->whole;
-	last.kind = TOKEN_VALUE;
-	last.word = NO_KEYWORD;
 	for (last.end = other.at; other.at - lex->escaped_quote < DOUBT_BYTES; last = token) {
 		sql_lex_next(&other, &token);
 		if (token.kind == TOKEN_END)

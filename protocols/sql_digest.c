@@ -13,6 +13,7 @@
  *
  * Differences from MariaDB 10.11, all of them meant:
  *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and cannot fold it into lists.
+ *  - The ".." of FOR i IN 1..3 is itself, and not "(unknown)".
  *  - No blank at the end, and no ';' where another statement follows in the same text.
  *  - What is too long ends in "..." at QUERY_TEXT_BYTES; the server cuts at max_digest_length, its hash storage.
  *  - A statement that was captured in part ends in "..."; of a row that was cut behind other rows nothing is shown.
@@ -35,7 +36,7 @@ static const char *const operator_text[TOKEN_WORDS] = {
 	[TOKEN_GE] = ">=",	    [TOKEN_NE] = "!=",
 	[TOKEN_EQUAL] = "<=>",	    [TOKEN_SHIFT_LEFT] = "<<",
 	[TOKEN_SHIFT_RIGHT] = ">>", [TOKEN_SET_VAR] = ":=",
-	[TOKEN_JSON] = "->",	    [TOKEN_JSON_UNQUOTE] = "->>",
+	[TOKEN_RANGE] = "..", [TOKEN_JSON] = "->",	    [TOKEN_JSON_UNQUOTE] = "->>",
 	[TOKEN_VALUE_LIST] = "?, ...",  [TOKEN_ROW] = "(?)",
 	[TOKEN_ROW_LIST] = "(?) /* , ... */", [TOKEN_WIDE_ROW] = "(...)",
 	[TOKEN_WIDE_ROW_LIST] = "(...) /* , ... */",

@@ -50,6 +50,11 @@ static size_t copy_string(const uint8_t *at, const uint8_t *end, uint8_t quote, 
 	return n;
 }
 
+static bool is_string(const struct sql_lex *lex, const struct sql_token *token)
+{
+	return token->start < lex->end && (*token->start == '\'' || *token->start == '"');
+}
+
 /* Goes to the literal that holds the statement. False if there is none. */
 static bool find_literal(struct sql_lex *lex, struct sql_token *token)
 {
@@ -69,7 +74,7 @@ static bool find_literal(struct sql_lex *lex, struct sql_token *token)
 	sql_lex_next(lex, token);
 	if (token->kind == TOKEN_CHARSET)
 		sql_lex_next(lex, token);
-	return *token->start == '\'' || *token->start == '"';
+	return is_string(lex, token);
 }
 
 size_t sql_inner_statement(struct slice text, uint8_t *out, size_t size, bool *whole)
@@ -84,7 +89,7 @@ size_t sql_inner_statement(struct slice text, uint8_t *out, size_t size, bool *w
 	sql_lex_init(&lex, text, true);
 	if (!text.len || !find_literal(&lex, &token))
 		return 0;
-	while (part && token.start < lex.end && (*token.start == '\'' || *token.start == '"')) {
+	while (part && is_string(&lex, &token)) {
 		/* Where it may be that the string ends at an escaped quote, so does what we say of it. */
 		bool doubt = lex.escaped_quote && sql_escapes_doubtful(&lex);
 

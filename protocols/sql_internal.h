@@ -32,6 +32,7 @@ enum sql_token_kind {
 	TOKEN_SHIFT_LEFT,
 	TOKEN_SHIFT_RIGHT,
 	TOKEN_SET_VAR,	    /* := */
+	TOKEN_RANGE,	    /* .. */
 	TOKEN_JSON,	    /* -> */
 	TOKEN_JSON_UNQUOTE, /* ->> */
 

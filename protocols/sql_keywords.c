@@ -32,13 +32,15 @@ uint16_t sql_keyword_find(const uint8_t *word, size_t len, uint64_t low, uint64_
 {
 	uint64_t hash = ((low ^ (high << 1 | high >> 63)) + len) * HASH_SEED;
 	uint32_t slot = slots[(hash >> 32 & 1023) ^ displacements[hash >> 56]];
-	const struct sql_keyword *keyword = &sql_keywords[slot - 1];
+	const struct sql_keyword *keyword;
 	uint64_t have[2];
 
-	if (!slot || keyword->len != len)
+	if (!slot)
 		return NO_KEYWORD;
+	keyword = &sql_keywords[slot - 1];
 	memcpy(have, keyword->text, sizeof(have));
-	if (have[0] != low || have[1] != high || (len > 16 && !same_rest(keyword->text, word, len)))
+	if (keyword->len != len || have[0] != low || have[1] != high ||
+	    (len > 16 && !same_rest(keyword->text, word, len)))
 		return NO_KEYWORD;
 	return (uint16_t)(TOKEN_WORDS + slot - 1);
 }

@@ -296,7 +296,7 @@ static void read_number(struct sql_lex *lex, struct sql_token *token)
 	stop = skip_exponent(at, end);
 	if (stop > at) {
 		lex->at = stop;
-	} else if (at < end && *at == '.') {
+	} else if (at < end && *at == '.' && !(end - at > 1 && at[1] == '.')) {
 		at = skip_digits(at + 1, end);
 		lex->at = skip_exponent(at, end);
 	} else if (at < end && sql_is_name(*at)) {
@@ -394,6 +394,11 @@ static void read_by_class(struct sql_lex *lex, struct sql_token *token)
 		if (peek(lex, 1) >= '0' && peek(lex, 1) <= '9') {
 			lex->at = skip_exponent(skip_digits(lex->at + 1, lex->end), lex->end);
 			token->kind = TOKEN_NUMBER;
+			break;
+		}
+		if (peek(lex, 1) == '.') {
+			lex->at += 2;
+			token->kind = TOKEN_RANGE;
 			break;
 		}
 		token->kind = *lex->at++;

@@ -143,7 +143,7 @@ static void end_name(struct sql_summary *summary)
 	summary->n_names = 0;
 	summary->dotted = false;
 	*level(summary) &= (uint8_t)~LEVEL_EXPECT;
-	if (!len || cte)
+	if (!len || cte || (len == 4 && !strncasecmp(name, "DUAL", 4)))
 		return;
 	if (!fits) {
 		summary->full = summary->several = true;
@@ -153,6 +153,16 @@ static void end_name(struct sql_summary *summary)
 	add_word(summary, name, len);
 	if (summary->target == TARGET_TABLE)
 		note_collection(summary, name, len);
+}
+
+/* JSON_TABLE( in place of a table; but LATERAL( has a query in it. */
+static void drop_function(struct sql_summary *summary)
+{
+	const struct slice *name = &summary->names[0];
+
+	if (name->len != 7 || strncasecmp((const char *)name->ptr, "LATERAL", 7))
+		*level(summary) &= (uint8_t)~LEVEL_EXPECT;
+	summary->n_names = 0;
 }
 
 static bool may_be_name(const struct sql_token *token)
@@ -647,7 +657,7 @@ void sql_summary_add(struct sql_summary *summary, const struct sql_token *token)
 		if (take_name(summary, token))
 			goto done;
 		if (summary->n_names && token->kind == '(' && *bits & LEVEL_LIST)
-			summary->n_names = 0; /* a function in place of a table */
+			drop_function(summary);
 		else if (summary->n_names)
 			end_name(summary);
 		else if (token->kind == TOKEN_VALUE)

@@ -99,5 +99,10 @@ class Connection:
             rows += next_rows
         return rows
 
+    def reset(self):
+        """COM_RESET_CONNECTION: a session as if new."""
+        self._write(b"\x1f")
+        self._result()
+
     def close(self):
         self.socket.close()
