@@ -171,7 +171,6 @@ enum mysql_flags {
  */
 struct mysql_connection {
 	__u64 since_ns;	  /* when it began or was reset: what was prepared before then is gone */
-	__u64 used_ns;	  /* when it received last */
 	__u64 buffer;	  /* of the receive at hand */
 	__u64 received;	  /* bytes of the batch, so far */
 	__u32 n, at;	  /* bytes of the receive at hand, and how far it was followed */
@@ -184,6 +183,8 @@ struct mysql_connection {
 	__u32 scan, word; /* of the SQL that is looked at: how far, and the hash of its word */
 	__u32 reader;	  /* the thread that received last: nobody else works for the command */
 	__u32 sequence;	  /* of the last packet; 0 behind an empty one */
+	__u32 used;	  /* mysql_epoch of the last receive */
+	__u32 reserved;
 	__u16 commands;	  /* of the batch: begun, */
 	__u16 whole;	  /* and received to the end */
 	__u16 origin_bytes;

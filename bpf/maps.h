@@ -155,6 +155,10 @@ struct thread_state {
 	u8 mysql; /* `sock` is in connections, not in sockets */
 	u8 speaks_mysql; /* it has served such a socket */
 	u8 awaits_reply; /* what it sends next on such a socket tells something */
+	/* The socket of the MySQL connection that it read to the end of a packet, and the next packet's header, if it has come. */
+	u64 border;
+	u8 header[4];
+	u8 has_header;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);

@@ -33,6 +33,8 @@
 
 /* Set by the user side, when it has seen a server that does not ask for the header alone. */
 bool look_for_mysql;
+/* Counts about seconds, on the user side. */
+unsigned int mysql_epoch;
 /* Set by the user side, when it looks at replies; and here, when it has been told to. */
 bool watches_replies;
 
@@ -266,7 +268,7 @@ static __always_inline bool mysql_command(struct mysql_connection *c, const u8 *
 		c->flags |= MYSQL_SCHEMA;
 		/* fallthrough */
 	case COM_RESET_CONNECTION:
-		c->since_ns = c->used_ns;
+		c->since_ns = bpf_ktime_get_ns();
 		c->prepared = 0;
 		break;
 	}
@@ -287,17 +289,10 @@ static __always_inline bool mysql_stored(struct mysql_connection *c, const u8 *p
 	return mysql_command(c, next + MYSQL_HEADER_BYTES, le24(next), sock);
 }
 
-/* The first bytes of a command's payload. Returns whether they can be that. */
-static __always_inline bool mysql_payload(struct mysql_connection *c, u64 address, u32 n, u64 sock)
+/* The first bytes of a command's payload, at least MYSQL_HANDSHAKE_BYTES of memory. Returns whether they can be that. */
+static __noinline int mysql_payload(struct mysql_connection *c, const u8 *p, u32 n, u64 sock)
 {
-	u8 p[MYSQL_HANDSHAKE_BYTES] = {};
-
 	c->flags &= ~MYSQL_FRESH;
-	if (n > MYSQL_HANDSHAKE_BYTES)
-		n = MYSQL_HANDSHAKE_BYTES;
-	barrier_var(n);
-	if (n > MYSQL_HANDSHAKE_BYTES || bpf_probe_read_user(p, n, (void *)address))
-		return false;
 	if (c->header[3])
 		return mysql_handshake(c, p);
 	if (!(c->flags & MYSQL_COMPRESSED))
@@ -310,6 +305,17 @@ static __always_inline bool mysql_payload(struct mysql_connection *c, u64 addres
 	c->command = COM_OPAQUE;
 	c->flags |= MYSQL_PREPARING; /* perhaps */
 	return true;
+}
+
+static __always_inline bool mysql_read_payload(struct mysql_connection *c, u32 n, u64 sock)
+{
+	u8 p[MYSQL_HANDSHAKE_BYTES] = {};
+
+	if (n > MYSQL_HANDSHAKE_BYTES)
+		n = MYSQL_HANDSHAKE_BYTES;
+	barrier_var(n);
+	return n <= MYSQL_HANDSHAKE_BYTES && !bpf_probe_read_user(p, n, (void *)(c->buffer + c->at)) &&
+	       mysql_payload(c, p, n, sock);
 }
 
 /* A batch begins with the packet whose header is whole. */
@@ -389,7 +395,7 @@ static __noinline int mysql_step(struct mysql_connection *c, u64 sock)
 	n = c->n - c->at;
 	if (n > c->left)
 		n = c->left;
-	if (c->flags & MYSQL_FRESH && !mysql_payload(c, c->buffer + c->at, n, sock))
+	if (c->flags & MYSQL_FRESH && !mysql_read_payload(c, n, sock))
 		return false;
 	if (c->flags & MYSQL_COLLECT)
 		c->flags |= MYSQL_IN_PLAY;
@@ -434,39 +440,44 @@ static __always_inline void mysql_append(struct mysql_connection *c)
 		c->bytes = at + n;
 }
 
+/* Whether this can be the header of a command or of a handshake response. */
+static __always_inline bool mysql_is_header(const u8 *p)
+{
+	u32 length = le24(p);
+
+	return p[3] ? p[3] == 1 && length >= MYSQL_HANDSHAKE_BYTES && length <= 0xffff : length;
+}
+
 /* Whether a connection that is not known may begin, or go on, with this receive. Sets *flags. */
 static __always_inline bool mysql_may_begin(const struct receive *r, bool speaks_mysql, u32 *flags)
 {
-	u32 length, bytes = r->bytes;
-	u8 p[MYSQL_HEADER_BYTES] = {};
+	u8 p[MYSQL_HEADER_BYTES + 1] = {};
+	u32 bytes = r->bytes;
 
 	*flags = 0;
-	if (bpf_probe_read_user(p, sizeof(p), (void *)r->buffer))
+	if (bytes < MYSQL_HEADER_BYTES || bpf_probe_read_user(p, MYSQL_HEADER_BYTES, (void *)r->buffer))
 		return false;
-	length = le24(p);
 	if (r->wanted == TLS_HEADER && speaks_mysql && bytes == TLS_HEADER && p[0] >= 0x14 && p[0] <= 0x17 &&
 	    p[1] == 3 && p[2] <= 4) {
 		*flags = MYSQL_SURE | MYSQL_ENCRYPTED;
 		return true;
 	}
-	if (!length || p[3] > 1 || (p[3] && (length < MYSQL_HANDSHAKE_BYTES || length > 0xffff)))
+	if (!mysql_is_header(p))
 		return false;
-	if (bytes == r->wanted && r->wanted == MYSQL_HEADER_BYTES)
+	if (bytes == r->wanted && bytes == MYSQL_HEADER_BYTES)
 		*flags = MYSQL_HEADERS;
-	else if (bytes == r->wanted && r->wanted == MYSQL_FRAME_BYTES && !p[3])
+	else if (bytes == r->wanted && bytes == MYSQL_FRAME_BYTES && !p[3])
 		*flags = MYSQL_HEADERS | MYSQL_COMPRESSED;
 	else
-		return look_for_mysql && bytes > MYSQL_HEADER_BYTES && length + MYSQL_HEADER_BYTES == bytes;
+		return look_for_mysql && bytes > MYSQL_HEADER_BYTES && le24(p) + MYSQL_HEADER_BYTES == bytes;
 	return true;
 }
 
-static __always_inline struct mysql_connection *mysql_open(const struct receive *r, bool speaks_mysql)
+static __always_inline struct mysql_connection *mysql_open(const struct receive *r, u32 flags)
 {
 	struct mysql_connection *c;
-	u32 zero = 0, flags;
+	u32 zero = 0;
 
-	if (!mysql_may_begin(r, speaks_mysql, &flags))
-		return NULL;
 	c = bpf_map_lookup_elem(&no_connection, &zero);
 	if (!c || bpf_map_update_elem(&connections, &r->sock, c, BPF_ANY)) {
 		count(COUNTER_CONNECTIONS_FULL);
@@ -481,18 +492,59 @@ static __always_inline struct mysql_connection *mysql_open(const struct receive 
 	return c;
 }
 
+/* The connection, made if it has none; NULL where this is no MySQL, as far as the first bytes tell. */
+static __always_inline struct mysql_connection *mysql_connection_of(const struct thread_state *thread,
+								    const struct receive *r, bool has_header)
+{
+	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &r->sock);
+	u32 flags = MYSQL_HEADERS;
+
+	if (c && c->inode == r->inode)
+		return c;
+	if (has_header ? !mysql_is_header(thread->header) : !mysql_may_begin(r, thread->speaks_mysql, &flags))
+		return NULL;
+	return mysql_open(r, flags);
+}
+
+/* All of a command's payload in one receive, behind the header: nearly every receive is so. Copies first, then looks. */
+static __always_inline bool mysql_whole_payload(struct mysql_connection *c, u64 sock)
+{
+	u32 n = c->n < STREAM_BYTES - MYSQL_HEADER_BYTES ? c->n : STREAM_BYTES - MYSQL_HEADER_BYTES;
+
+	barrier_var(n);
+	if (n > STREAM_BYTES || bpf_probe_read_user(&c->stream[MYSQL_HEADER_BYTES], n, (void *)c->buffer))
+		return false;
+	if (!mysql_payload(c, &c->stream[MYSQL_HEADER_BYTES], n, sock))
+		return false;
+	c->bytes = MYSQL_HEADER_BYTES + n;
+	c->received += c->n;
+	c->from = c->at = c->n;
+	c->left = 0;
+	c->whole++;
+	c->flags |= MYSQL_IN_PLAY;
+	return true;
+}
+
 /* Follows the receive. Returns false where this is no MySQL, or not the server's side of it. */
-static __always_inline bool mysql_follow(struct mysql_connection *c, const struct receive *r)
+static __always_inline bool mysql_follow(struct mysql_connection *c, const struct receive *r, const u8 *header)
 {
 	struct mysql_walk walk = {.connection = c, .sock = r->sock};
 
-	/* Who asks for headers first asks for the whole rest next. */
-	if (c->flags & MYSQL_HEADERS && !(c->flags & MYSQL_SURE) && c->left && r->wanted != c->left)
-		return false;
 	c->buffer = r->buffer;
 	c->n = r->bytes;
 	c->at = c->from = 0;
 	c->flags &= ~MYSQL_IN_PLAY;
+	if (header) {
+		__builtin_memcpy(c->header, header, MYSQL_HEADER_BYTES);
+		c->header_bytes = 0;
+		mysql_packet(c, MYSQL_HEADER_BYTES);
+	}
+	/* Who asks for headers first asks for the whole rest next. */
+	if (c->flags & MYSQL_HEADERS && !(c->flags & MYSQL_SURE) && c->left && r->wanted != c->left)
+		return false;
+	if (c->flags & MYSQL_FRESH && c->n == c->left && c->bytes == MYSQL_HEADER_BYTES &&
+	    !(c->flags & (MYSQL_COMPRESSED | MYSQL_LONG)))
+		return mysql_whole_payload(c, r->sock);
 	if (!mysql_step(c, r->sock))
 		return false;
 	if (c->at < c->n) {
@@ -503,22 +555,37 @@ static __always_inline bool mysql_follow(struct mysql_connection *c, const struc
 	return true;
 }
 
+/* The header of the next packet on the connection that the thread has read to the end of one: nothing to look up yet. */
+static __always_inline bool mysql_notes_header(struct thread_state *thread, const struct receive *r)
+{
+	if (thread->border != r->sock || r->wanted != MYSQL_HEADER_BYTES || r->bytes != MYSQL_HEADER_BYTES)
+		return false;
+	if (bpf_probe_read_user(thread->header, MYSQL_HEADER_BYTES, (void *)r->buffer) || !le24(thread->header))
+		return false;
+	thread->has_header = 1;
+	thread->sock = r->sock;
+	thread->mysql = 1;
+	thread->bypass = 0;
+	return true;
+}
+
 /*
  * A receive of a thread that speaks MySQL, or that may begin to. Returns false where it is not a MySQL server's: then it
  * is somebody else's.
  */
 static __always_inline bool mysql_receive(struct thread_state *thread, const struct receive *r)
 {
-	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &r->sock);
+	bool has_header = thread->has_header && thread->border == r->sock;
+	struct mysql_connection *c = mysql_connection_of(thread, r, has_header);
 
-	if (!c || c->inode != r->inode)
-		c = mysql_open(r, thread->speaks_mysql);
+	thread->has_header = 0;
+	thread->border = 0;
 	if (!c)
 		return false;
-	c->used_ns = bpf_ktime_get_ns();
+	c->used = mysql_epoch;
 	c->reader = (u32)bpf_get_current_pid_tgid();
 	if (!(c->flags & MYSQL_ENCRYPTED)) {
-		if (!mysql_follow(c, r)) {
+		if (!mysql_follow(c, r, has_header ? thread->header : NULL)) {
 			mysql_forget(r->sock);
 			return false;
 		}
@@ -527,6 +594,9 @@ static __always_inline bool mysql_receive(struct thread_state *thread, const str
 			if (!c->left && !c->header_bytes && !(c->flags & MYSQL_LONG))
 				mysql_complete(thread, c, r->sock);
 		}
+		if (c->flags & MYSQL_HEADERS && !c->left && !c->header_bytes &&
+		    !(c->flags & (MYSQL_ENCRYPTED | MYSQL_COMPRESSES | MYSQL_COMPRESSED)))
+			thread->border = r->sock;
 	}
 	thread->sock = r->sock;
 	thread->mysql = thread->speaks_mysql = 1;

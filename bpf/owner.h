@@ -168,7 +168,7 @@ static __always_inline void owner_of_thread(struct sample_event *e, struct threa
 		owner->mysql = NULL;
 		return;
 	}
-	if (owner->mysql && !mysql_executes(owner->mysql)) {
+	if (owner->mysql && (thread->has_header || !mysql_executes(owner->mysql))) {
 		owner->mysql = NULL;
 		e->phase = PHASE_RECEIVE;
 		return;

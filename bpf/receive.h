@@ -233,6 +233,8 @@ static __always_inline void receive_nothing(struct thread_state *thread, const s
 		return;
 	if (thread->speaks_mysql)
 		mysql_forget(r->sock);
+	if (thread->border == r->sock)
+		thread->border = 0;
 	slot = slot_find(r->sock, &index);
 	if (slot)
 		slot->sock = 0;

@@ -185,8 +185,10 @@ int BPF_PROG(receive_tracepoint, struct sock *sk, int ret, int flags)
 	r.buffer = first_buffer(regs->orig_ax, regs->si);
 	r.wanted = bytes_wanted(regs->orig_ax, regs->dx);
 	r.sock = pointer_number(thread, sk);
-	if (may_be_mysql(thread, &r))
-		r.inode = socket_inode(sk);
+	if (mysql_notes_header(thread, &r))
+		return 0;
+	if (may_be_mysql(thread, &r) && sk->sk_socket && sk->sk_socket->file)
+		r.inode = sk->sk_socket->file->f_inode->i_ino;
 	if (r.family == AF_UNIX) {
 		r.queued = sk->sk_receive_queue.qlen;
 	} else {
@@ -248,6 +250,8 @@ int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	r.buffer = first_buffer(nr, BPF_CORE_READ(regs, si));
 	r.wanted = bytes_wanted(nr, BPF_CORE_READ(regs, dx));
 	r.sock = (u64)sk;
+	if (mysql_notes_header(thread, &r))
+		return 0;
 	if (may_be_mysql(thread, &r))
 		r.inode = socket_inode(sk);
 	if (r.family == AF_UNIX)

@@ -62,7 +62,7 @@ void kernel_drop_maps(struct kernel *k, struct published_maps *p);
 /* Call it every second or so. */
 void kernel_drop_maps_now(struct kernel *k);
 /* Likewise: makes room in the maps of MySQL connections and prepared statements, if it runs short. */
-void kernel_sweep_mysql(struct kernel *k, uint64_t now_ns);
+void kernel_sweep_mysql(struct kernel *k);
 
 /*
  * Makes an inner map of at most MAX_TABLE_ROWS rows, sorted, and the rules that they name. Returns its descriptor,

@@ -193,9 +193,9 @@ void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS
 
 /* --- MySQL connections and what they prepared --- */
 
-#define IDLE_NS 60000000000ull /* a connection that is silent for so long gives up its place, if places run short */
+#define IDLE_EPOCHS 60 /* a connection that is silent for so long gives up its place, if places run short */
 
-static void sweep_connections(struct kernel *k, uint64_t now_ns)
+static void sweep_connections(struct kernel *k)
 {
 	int fd = bpf_map__fd(k->skel->maps.connections), more;
 	struct mysql_connection c;
@@ -204,7 +204,7 @@ static void sweep_connections(struct kernel *k, uint64_t now_ns)
 	for (more = bpf_map_get_next_key(fd, NULL, &next); !more;) {
 		key = next;
 		more = bpf_map_get_next_key(fd, &key, &next);
-		if (!bpf_map_lookup_elem(fd, &key, &c) && (now_ns - c.used_ns > IDLE_NS || c.command == COM_QUIT))
+		if (!bpf_map_lookup_elem(fd, &key, &c) && (k->skel->bss->mysql_epoch - c.used > IDLE_EPOCHS || c.command == COM_QUIT))
 			bpf_map_delete_elem(fd, &key);
 	}
 }
@@ -224,16 +224,17 @@ static void sweep_prepared(struct kernel *k)
 	}
 }
 
-void kernel_sweep_mysql(struct kernel *k, uint64_t now_ns)
+void kernel_sweep_mysql(struct kernel *k)
 {
 	uint64_t counters[N_COUNTERS], full;
 
+	k->skel->bss->mysql_epoch++;
 	kernel_counters(k, counters);
 	full = counters[COUNTER_CONNECTIONS_FULL] + counters[COUNTER_PREPARED_FULL];
 	if (full == k->swept_full && counters[COUNTER_PREPARED] - k->swept_prepared < MAX_PREPARED / 4)
 		return;
 	if (full != k->swept_full)
-		sweep_connections(k, now_ns);
+		sweep_connections(k);
 	sweep_prepared(k);
 	k->swept_full = full;
 	k->swept_prepared = counters[COUNTER_PREPARED];

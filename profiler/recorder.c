@@ -416,7 +416,7 @@ void recorder_check_live(struct recorder *r)
 {
 	processes_sweep(&r->processes);
 	kernel_drop_maps_now(r->kernel);
-	kernel_sweep_mysql(r->kernel, monotonic_ns());
+	kernel_sweep_mysql(r->kernel);
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 

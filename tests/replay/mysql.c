@@ -324,7 +324,7 @@ static bool receive(uint8_t *at, size_t n, size_t wanted)
 {
 	struct receive r = {.sock = SOCK, .buffer = (u64)at, .bytes = n, .wanted = wanted, .inode = 7};
 
-	return mysql_receive(&thread, &r);
+	return mysql_notes_header(&thread, &r) || mysql_receive(&thread, &r);
 }
 
 static void reply(struct recording *r, const uint8_t *bytes, size_t n)
