@@ -182,11 +182,11 @@ class Prepared(unittest.TestCase):
         server = self.filled()
         watch = connect(server)
         count = "SHOW GLOBAL STATUS LIKE 'Com_stmt_execute'"
-        with Load([self.sysbench(server, "--time=8", "run")], 8):
+        with Load([self.sysbench(server, "--time=12", "run")], 12):
             wait_for(lambda: int(ask(watch, count)[0][1]) > 1000, what="statements")
             with Recording(server.pid) as recording:
                 done = int(ask(watch, count)[0][1])
-                wait_for(lambda: int(ask(watch, count)[0][1]) > done + 5000, 30, "statements")
+                wait_for(lambda: int(ask(watch, count)[0][1]) > done + 40000, 30, "statements")
                 recording.stop()
         watch.close()
         executes = [s for s in busy_samples(recording.profile) if "mysqld_stmt_execute" in s.frames]
