@@ -23,6 +23,7 @@
 /* --- where does a statement end? --- */
 
 struct body {
+	bool possible;	/* of a statement that begins so */
 	bool routine;	/* CREATE PROCEDURE and the like, or a compound statement */
 	uint32_t depth; /* open blocks */
 	uint32_t words; /* tokens so far, as far as they matter */
@@ -62,6 +63,24 @@ static bool ends_header(uint16_t kind)
 	case KW_DEFINER:
 	case KW_INVOKER:
 	case KW_INTEGER:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool may_have_body(uint16_t first)
+{
+	switch (first) {
+	case KW_CREATE:
+	case KW_ALTER:
+	case KW_BEGIN:
+	case KW_IF:
+	case KW_LOOP:
+	case KW_WHILE:
+	case KW_REPEAT:
+	case KW_FOR:
+	case KW_CASE:
 		return true;
 	default:
 		return false;
@@ -130,6 +149,7 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 	if (token.kind == TOKEN_END && token.start == lex.end)
 		return 0;
 
+	body.possible = may_have_body(token.kind);
 	sql_digest_init(&digest, out->text);
 	sql_summary_init(&summary, out);
 	for (; token.kind != TOKEN_END; sql_lex_next(&lex, &token)) {
@@ -146,7 +166,8 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 			lex.cut = true;
 			break;
 		}
-		body_add(&body, token.kind);
+		if (body.possible)
+			body_add(&body, token.kind);
 		sql_summary_add(&summary, &token);
 		if (summary.mode == SUMMARY_NO_STATEMENT) {
 			lex.at = lex.end;

@@ -29,17 +29,33 @@
 #define BOTTOM 5 /* empty tokens below the first, so that looking back needs no checks */
 #define DOTS   4 /* "..." and NUL */
 
-static const char *const operator_text[TOKEN_WORDS] = {
-	[TOKEN_NUMBER] = "?",	    [TOKEN_VALUE] = "?",
-	[TOKEN_CHARSET] = "(_charset)", [TOKEN_AND] = "&&",
-	[TOKEN_OR] = "||",	    [TOKEN_LE] = "<=",
-	[TOKEN_GE] = ">=",	    [TOKEN_NE] = "!=",
-	[TOKEN_EQUAL] = "<=>",	    [TOKEN_SHIFT_LEFT] = "<<",
-	[TOKEN_SHIFT_RIGHT] = ">>", [TOKEN_SET_VAR] = ":=",
-	[TOKEN_RANGE] = "..", [TOKEN_JSON] = "->",	    [TOKEN_JSON_UNQUOTE] = "->>",
-	[TOKEN_VALUE_LIST] = "?, ...",  [TOKEN_ROW] = "(?)",
-	[TOKEN_ROW_LIST] = "(?) /* , ... */", [TOKEN_WIDE_ROW] = "(...)",
-	[TOKEN_WIDE_ROW_LIST] = "(...) /* , ... */",
+#define SIGN(kind, text)                                                                           \
+	[(kind) - TOKEN_BAD] = {text, sizeof(text) - 1}
+
+static const struct {
+	char text[19];
+	uint8_t len;
+} signs[TOKEN_WORDS - TOKEN_BAD] = {
+	SIGN(TOKEN_NUMBER, "?"),
+	SIGN(TOKEN_VALUE, "?"),
+	SIGN(TOKEN_CHARSET, "(_charset)"),
+	SIGN(TOKEN_AND, "&&"),
+	SIGN(TOKEN_OR, "||"),
+	SIGN(TOKEN_LE, "<="),
+	SIGN(TOKEN_GE, ">="),
+	SIGN(TOKEN_NE, "!="),
+	SIGN(TOKEN_EQUAL, "<=>"),
+	SIGN(TOKEN_SHIFT_LEFT, "<<"),
+	SIGN(TOKEN_SHIFT_RIGHT, ">>"),
+	SIGN(TOKEN_SET_VAR, ":="),
+	SIGN(TOKEN_RANGE, ".."),
+	SIGN(TOKEN_JSON, "->"),
+	SIGN(TOKEN_JSON_UNQUOTE, "->>"),
+	SIGN(TOKEN_VALUE_LIST, "?, ..."),
+	SIGN(TOKEN_ROW, "(?)"),
+	SIGN(TOKEN_ROW_LIST, "(?) /* , ... */"),
+	SIGN(TOKEN_WIDE_ROW, "(...)"),
+	SIGN(TOKEN_WIDE_ROW_LIST, "(...) /* , ... */"),
 };
 
 /* May a sign behind it belong to a number? */
@@ -61,6 +77,7 @@ void sql_digest_init(struct sql_digest *digest, char *text)
 	digest->text = text;
 	digest->len = 0;
 	digest->full = false;
+	digest->seen = 0;
 	digest->n = BOTTOM;
 	memset(digest->tokens, 0, BOTTOM * sizeof(digest->tokens[0]));
 }
@@ -101,17 +118,34 @@ static void push_text(struct sql_digest *digest, uint16_t kind, const char *text
 		memcpy(at, text, len);
 }
 
-static void push_sign(struct sql_digest *digest, uint16_t kind)
+static void push_keyword(struct sql_digest *digest, uint16_t kind)
 {
-	char c = (char)kind;
+	const struct sql_keyword *keyword = sql_keyword(kind);
+	char *at = digest->text + digest->len;
 
-	if (kind >= TOKEN_BAD) {
-		push_text(digest, kind, operator_text[kind], strlen(operator_text[kind]));
+	digest->seen |= keyword->flags;
+	if (digest->len + sizeof(*keyword) + 1 > QUERY_TEXT_BYTES) {
+		push_text(digest, kind, keyword->text, keyword->len);
 		return;
 	}
-	push_text(digest, kind, &c, 1);
-	if (c == '@' && !digest->full)
-		digest->len--; /* no blank behind it */
+	/* All of the row, for its length is known to the compiler; what is behind the word is overwritten. */
+	memcpy(at, keyword, sizeof(*keyword));
+	push(digest, kind, keyword->len);
+}
+
+static void push_sign(struct sql_digest *digest, uint16_t kind)
+{
+	char *at;
+
+	if (kind >= TOKEN_BAD) {
+		push_text(digest, kind, signs[kind - TOKEN_BAD].text, signs[kind - TOKEN_BAD].len);
+		return;
+	}
+	at = push(digest, kind, 1);
+	if (!at)
+		return;
+	*at = (char)kind;
+	digest->len -= kind == '@'; /* no blank behind it */
 }
 
 static void push_name(struct sql_digest *digest, const struct sql_token *token)
@@ -247,9 +281,9 @@ void sql_digest_add(struct sql_digest *digest, const struct sql_token *token)
 	if (kind == KW_NULL && null_is_value(digest)) {
 		push_value(digest);
 	} else if (kind >= TOKEN_WORDS) {
-		push_text(digest, kind, sql_keyword(kind)->text, sql_keyword(kind)->len);
+		push_keyword(digest, kind);
 	} else if (kind == TOKEN_NAME || kind == TOKEN_QUOTED_NAME) {
-		if (follows_password(digest))
+		if (digest->seen & KEYWORD_PASSWORD && follows_password(digest))
 			push_value(digest);
 		else
 			push_name(digest, token);

@@ -47,13 +47,15 @@ enum sql_token_kind {
 };
 
 #define KEYWORD_ENUM(word, shown, flags) KW_##word,
-enum sql_keyword_id { NO_KEYWORD = TOKEN_WORDS - 1, SQL_KEYWORDS(KEYWORD_ENUM, 0, 0, 0) KEYWORDS_END };
+enum sql_keyword_id { NO_KEYWORD = TOKEN_WORDS - 1, SQL_KEYWORDS(KEYWORD_ENUM, 0, 0, 0, 0, 0) KEYWORDS_END };
 #undef KEYWORD_ENUM
 
 enum sql_keyword_flags {
 	KEYWORD_RESERVED = 1,
 	KEYWORD_STARTS_EXPRESSION = 2,
 	KEYWORD_FUNCTION = 4,
+	KEYWORD_SUMMARY = 8,
+	KEYWORD_PASSWORD = 16,
 };
 
 #define KEYWORD_TEXT 30 /* longest: 29 */
@@ -126,6 +128,7 @@ struct sql_digest {
 	char *text;
 	size_t len;  /* with a blank behind each token */
 	bool full;   /* a token did not fit */
+	uint8_t seen; /* flags of the keywords so far */
 	uint32_t n;  /* tokens, with the empty ones at the bottom */
 	struct {
 		uint16_t kind, at; /* where in the text */
@@ -155,7 +158,8 @@ struct sql_summary {
 	uint16_t last;		/* kind of the token before */
 	uint32_t depth;		/* open parentheses */
 	uint32_t with_depth;	/* where the main verb of a WITH will be found */
-	uint8_t levels[SUMMARY_DEPTH];
+	uint8_t bits;		/* of the innermost parenthesis: enum level_bits */
+	uint8_t levels[SUMMARY_DEPTH]; /* of those around it */
 	uint8_t n_names, n_ctes;
 	struct slice names[3];	/* schema, table */
 	struct slice ctes[SUMMARY_CTES];

@@ -97,28 +97,6 @@ static void read_comment(struct sql_lex *lex)
 		lex->in_version = true;
 }
 
-/* Blanks and comments. */
-static void skip_blanks(struct sql_lex *lex)
-{
-	for (;;) {
-		while (lex->at < lex->end && sql_class[*lex->at] == CLASS_BLANK)
-			lex->at++;
-		if (peek(lex, 0) == '#') {
-			skip_line(lex);
-		} else if (peek(lex, 0) == '/' && peek(lex, 1) == '*') {
-			read_comment(lex);
-		} else if (peek(lex, 0) == '*' && peek(lex, 1) == '/' && lex->in_version) {
-			lex->in_version = false;
-			lex->at += 2;
-		} else if (peek(lex, 0) == '-' && peek(lex, 1) == '-' &&
-			   (peek(lex, 2) <= ' ' || peek(lex, 2) == 0x7f)) {
-			skip_line(lex);
-		} else {
-			return;
-		}
-	}
-}
-
 /* --- quotes --- */
 
 bool sql_lex_string(struct sql_lex *lex, uint8_t quote)
@@ -308,31 +286,48 @@ static void read_number(struct sql_lex *lex, struct sql_token *token)
 
 /* --- the others --- */
 
-static const struct {
-	char text[4];
-	uint8_t kind;
-} operators[] = {
-	/* Longer ones first. */
-	{"<=>", TOKEN_EQUAL}, {"->>", TOKEN_JSON_UNQUOTE}, {"<=", TOKEN_LE},
-	{"<>", TOKEN_NE},     {"<<", TOKEN_SHIFT_LEFT},    {">=", TOKEN_GE},
-	{">>", TOKEN_SHIFT_RIGHT}, {"!=", TOKEN_NE},	   {"&&", TOKEN_AND},
-	{"||", TOKEN_OR},     {":=", TOKEN_SET_VAR},	   {"->", TOKEN_JSON},
-};
-
-static void read_operator(struct sql_lex *lex, struct sql_token *token)
+/* Of one character, if it is none of more. */
+static uint16_t read_operator(struct sql_lex *lex)
 {
-	size_t left = (size_t)(lex->end - lex->at);
+	uint8_t next = peek(lex, 1);
+	uint16_t kind = *lex->at;
+	size_t len = 2;
 
-	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
-		size_t len = operators[i].text[2] ? 3 : 2;
-
-		if (left >= len && !memcmp(lex->at, operators[i].text, len)) {
-			token->kind = operators[i].kind;
-			lex->at += len;
-			return;
-		}
+	switch (*lex->at) {
+	case '<':
+		if (next == '=' && peek(lex, 2) == '>')
+			len = 3;
+		kind = len == 3	     ? TOKEN_EQUAL
+		       : next == '=' ? TOKEN_LE
+		       : next == '>' ? TOKEN_NE
+		       : next == '<' ? TOKEN_SHIFT_LEFT
+				     : kind;
+		break;
+	case '>':
+		kind = next == '=' ? TOKEN_GE : next == '>' ? TOKEN_SHIFT_RIGHT : kind;
+		break;
+	case '!':
+		kind = next == '=' ? TOKEN_NE : kind;
+		break;
+	case '&':
+		kind = next == '&' ? TOKEN_AND : kind;
+		break;
+	case '|':
+		kind = next == '|' ? TOKEN_OR : kind;
+		break;
+	case ':':
+		kind = next == '=' ? TOKEN_SET_VAR : kind;
+		break;
+	case '-':
+		if (next == '>' && peek(lex, 2) == '>')
+			len = 3;
+		kind = len == 3 ? TOKEN_JSON_UNQUOTE : next == '>' ? TOKEN_JSON : kind;
+		break;
+	default:
+		break;
 	}
-	token->kind = *lex->at++;
+	lex->at += kind < TOKEN_BAD ? 1 : len;
+	return kind;
 }
 
 static void read_at_sign(struct sql_lex *lex, struct sql_token *token)
@@ -369,76 +364,141 @@ static void read_variable(struct sql_lex *lex, struct sql_token *token, bool sys
 	}
 }
 
-static void read_by_class(struct sql_lex *lex, struct sql_token *token)
+static void read_dot(struct sql_lex *lex, struct sql_token *token)
 {
-	switch (sql_class[*lex->at]) {
-	case CLASS_LETTER:
-		read_word(lex, token, false);
-		break;
-	case CLASS_DIGIT:
-		read_number(lex, token);
-		break;
-	case CLASS_QUOTE:
-		read_string(lex, token, 0);
-		break;
-	case CLASS_BACKQUOTE:
-		read_quoted_name(lex, token);
-		break;
-	case CLASS_OPERATOR:
-		read_operator(lex, token);
-		break;
-	case CLASS_AT:
-		read_at_sign(lex, token);
-		break;
-	case CLASS_DOT:
-		if (peek(lex, 1) >= '0' && peek(lex, 1) <= '9') {
-			lex->at = skip_exponent(skip_digits(lex->at + 1, lex->end), lex->end);
-			token->kind = TOKEN_NUMBER;
-			break;
-		}
-		if (peek(lex, 1) == '.') {
-			lex->at += 2;
-			token->kind = TOKEN_RANGE;
-			break;
-		}
+	if (sql_class[peek(lex, 1)] == CLASS_DIGIT) {
+		lex->at = skip_exponent(skip_digits(lex->at + 1, lex->end), lex->end);
+		token->kind = TOKEN_NUMBER;
+	} else if (peek(lex, 1) == '.') {
+		lex->at += 2;
+		token->kind = TOKEN_RANGE;
+	} else {
 		token->kind = *lex->at++;
 		if (sql_is_name(peek(lex, 0)))
 			lex->state = LEX_NAME;
-		break;
-	case CLASS_BAD:
-		if (*lex->at == '\\' && peek(lex, 1) == 'N') {
-			lex->at += 2;
-			token->kind = token->word = KW_NULL;
-			break;
-		}
+	}
+}
+
+static void read_bad(struct sql_lex *lex, struct sql_token *token)
+{
+	if (*lex->at == '\\' && peek(lex, 1) == 'N') {
+		lex->at += 2;
+		token->kind = token->word = KW_NULL;
+	} else {
 		lex->at++;
 		token->kind = TOKEN_BAD;
+	}
+}
+
+/* Goes over a comment at lex->at. False if there is none. */
+static bool read_if_comment(struct sql_lex *lex)
+{
+	uint8_t next = peek(lex, 1), after = peek(lex, 2);
+
+	switch (*lex->at) {
+	case '#':
+		skip_line(lex);
+		return true;
+	case '-':
+		if (next != '-' || (after > ' ' && after != 0x7f))
+			return false;
+		skip_line(lex);
+		return true;
+	case '/':
+		if (next != '*')
+			return false;
+		read_comment(lex);
+		return true;
+	default: /* '*' */
+		if (next != '/' || !lex->in_version)
+			return false;
+		lex->in_version = false;
+		lex->at += 2;
+		return true;
+	}
+}
+
+/* A token of other than letters. False if it was a blank or comment, and none. */
+static bool read_other(struct sql_lex *lex, struct sql_token *token)
+{
+	switch (sql_class[*lex->at]) {
+	case CLASS_BLANK:
+		lex->at++;
+		return false;
+	case CLASS_COMMENT:
+		if (read_if_comment(lex))
+			return false;
+		token->kind = read_operator(lex);
+		return true;
+	case CLASS_DIGIT:
+		read_number(lex, token);
+		return true;
+	case CLASS_QUOTE:
+		read_string(lex, token, 0);
+		return true;
+	case CLASS_BACKQUOTE:
+		read_quoted_name(lex, token);
+		return true;
+	case CLASS_OPERATOR:
+		token->kind = read_operator(lex);
+		return true;
+	case CLASS_AT:
+		read_at_sign(lex, token);
+		return true;
+	case CLASS_DOT:
+		read_dot(lex, token);
+		return true;
+	case CLASS_BAD:
+		read_bad(lex, token);
+		return true;
+	case CLASS_PLACEHOLDER:
+		token->kind = TOKEN_VALUE;
+		lex->at++;
+		return true;
+	default:
+		token->kind = *lex->at++;
+		return true;
+	}
+}
+
+/* What the token before has left to expect. */
+static void read_by_state(struct sql_lex *lex, struct sql_token *token)
+{
+	uint8_t state = lex->state;
+
+	lex->state = LEX_START;
+	switch (state) {
+	case LEX_DOT:
+		token->kind = *lex->at++;
+		lex->state = LEX_NAME;
+		break;
+	case LEX_NAME:
+		read_name(lex, token, sql_scan_word(lex->at, lex->end).end);
 		break;
 	default:
-		token->kind = *lex->at == '?' ? TOKEN_VALUE : *lex->at;
-		lex->at++;
+		read_variable(lex, token, state == LEX_SYSTEM);
 	}
 }
 
 void sql_lex_next(struct sql_lex *lex, struct sql_token *token)
 {
-	uint8_t state = lex->state;
-
-	lex->state = LEX_START;
-	if (state == LEX_START)
-		skip_blanks(lex);
-	token->start = lex->at;
 	token->word = NO_KEYWORD;
 	token->kind = TOKEN_END;
-	if (state == LEX_DOT) {
-		token->kind = *lex->at++;
-		lex->state = LEX_NAME;
-	} else if (state == LEX_NAME) {
-		read_name(lex, token, sql_scan_word(lex->at, lex->end).end);
-	} else if (state == LEX_VARIABLE || state == LEX_SYSTEM) {
-		read_variable(lex, token, state == LEX_SYSTEM);
-	} else if (lex->at < lex->end) {
-		read_by_class(lex, token);
+	if (lex->state != LEX_START) {
+		token->start = lex->at;
+		read_by_state(lex, token);
+	} else {
+		/* Mostly one blank, or none: no branch for it. */
+		lex->at += lex->at < lex->end && *lex->at == ' ';
+		do {
+			token->start = lex->at;
+			if (lex->at == lex->end)
+				break;
+			if (sql_class[*lex->at] == CLASS_LETTER) {
+				read_word(lex, token, false);
+				break;
+			}
+		} while (!read_other(lex, token));
 	}
 	token->end = lex->at;
 	if (lex->at == lex->end && !lex->whole) {

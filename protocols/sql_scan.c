@@ -10,15 +10,16 @@
 #define O CLASS_OPERATOR
 #define S CLASS_SINGLE
 #define X CLASS_BAD
+#define C CLASS_COMMENT
 #define L16 L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L
 
 const uint8_t sql_class[256] = {
 	X, X, X, X, X, X, X, X,  X, B, B, B, B, B, X, X,
 	X, X, X, X, X, X, X, X,  X, X, X, X, X, X, X, X,
 	/*   !  "  #  $  %  &  '   (  )  *  +  ,  -  .          / */
-	B, O, Q, S, L, S, O, Q,  S, S, S, S, S, O, CLASS_DOT, S,
+	B, O, Q, C, L, S, O, Q,  S, S, C, S, S, C, CLASS_DOT, C,
 	/* 0                           :  ;  <  =  >  ? */
-	D, D, D, D, D, D, D, D,  D, D, O, S, O, S, O, S,
+	D, D, D, D, D, D, D, D,  D, D, O, S, O, S, O, CLASS_PLACEHOLDER,
 	CLASS_AT, L, L, L, L, L, L, L,  L, L, L, L, L, L, L, L,
 	/*                             [  \  ]  ^  _ */
 	L, L, L, L, L, L, L, L,  L, L, L, S, X, S, S, L,

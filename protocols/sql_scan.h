@@ -23,6 +23,8 @@ enum sql_char_class {
 	CLASS_OPERATOR, /* may be of several characters */
 	CLASS_AT,
 	CLASS_DOT,
+	CLASS_COMMENT, /* may begin or end one */
+	CLASS_PLACEHOLDER,
 	CLASS_SINGLE, /* a token by itself */
 };
 

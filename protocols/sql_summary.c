@@ -38,14 +38,11 @@ enum level_bits {
 	LEVEL_WITH = 8,	  /* names of common table expressions */
 };
 
-static uint8_t *level(struct sql_summary *summary)
-{
-	return &summary->levels[summary->depth < SUMMARY_DEPTH ? summary->depth : SUMMARY_DEPTH - 1];
-}
-
 void sql_summary_init(struct sql_summary *summary, struct query_class *out)
 {
-	memset(summary, 0, sizeof(*summary));
+	/* All but the arrays, which have counts. */
+	memset(summary, 0, offsetof(struct sql_summary, levels));
+	summary->n_names = summary->n_ctes = 0;
 	summary->out = out;
 	summary->with_depth = UINT32_MAX;
 	out->operation[0] = out->summary[0] = out->collection[0] = '\0';
@@ -142,7 +139,7 @@ static void end_name(struct sql_summary *summary)
 	}
 	summary->n_names = 0;
 	summary->dotted = false;
-	*level(summary) &= (uint8_t)~LEVEL_EXPECT;
+	summary->bits &= (uint8_t)~LEVEL_EXPECT;
 	if (!len || cte || (len == 4 && !strncasecmp(name, "DUAL", 4)))
 		return;
 	if (!fits) {
@@ -161,7 +158,7 @@ static void drop_function(struct sql_summary *summary)
 	const struct slice *name = &summary->names[0];
 
 	if (name->len != 7 || strncasecmp((const char *)name->ptr, "LATERAL", 7))
-		*level(summary) &= (uint8_t)~LEVEL_EXPECT;
+		summary->bits &= (uint8_t)~LEVEL_EXPECT;
 	summary->n_names = 0;
 }
 
@@ -192,7 +189,7 @@ static bool take_name(struct sql_summary *summary, const struct sql_token *token
 
 static void expect(struct sql_summary *summary, uint8_t bits, uint8_t target)
 {
-	*level(summary) = (uint8_t)((*level(summary) & LEVEL_SELECT) | LEVEL_EXPECT | bits);
+	summary->bits = (uint8_t)((summary->bits & LEVEL_SELECT) | LEVEL_EXPECT | bits);
 	summary->target = target;
 }
 
@@ -215,7 +212,7 @@ static void begin_verb(struct sql_summary *summary, const struct sql_token *toke
 		expect(summary, LEVEL_LIST, TARGET_TABLE);
 		break;
 	default:
-		*level(summary) = LEVEL_SELECT;
+		summary->bits = LEVEL_SELECT;
 	}
 }
 
@@ -254,7 +251,7 @@ static bool begin(struct sql_summary *summary, const struct sql_token *token)
 	case KW_WITH:
 		summary->mode = MODE_QUERY;
 		summary->with_depth = summary->depth;
-		*level(summary) = LEVEL_WITH;
+		summary->bits = LEVEL_WITH;
 		return true;
 	case KW_EXPLAIN:
 	case KW_DESC:
@@ -397,7 +394,7 @@ static void find_object(struct sql_summary *summary, const struct sql_token *tok
 /* A token behind the name, or in its place. */
 static void after_name(struct sql_summary *summary, const struct sql_token *token)
 {
-	uint8_t *bits = level(summary);
+	uint8_t *bits = &summary->bits;
 
 	if (summary->object == KW_ON && !(*bits & LEVEL_EXPECT)) { /* the table of an index */
 		summary->mode = MODE_QUIET;
@@ -505,7 +502,7 @@ static void delete_using(struct sql_summary *summary)
 
 static void query(struct sql_summary *summary, const struct sql_token *token)
 {
-	uint8_t *bits = level(summary);
+	uint8_t *bits = &summary->bits;
 
 	switch (token->kind) {
 	case KW_SELECT:
@@ -568,19 +565,20 @@ static void query(struct sql_summary *summary, const struct sql_token *token)
 
 static void open_parenthesis(struct sql_summary *summary)
 {
-	uint8_t inner = *level(summary) & LEVEL_EXPECT ? LEVEL_EXPECT | LEVEL_LIST : 0;
+	uint8_t expects = summary->bits & LEVEL_EXPECT;
 
-	*level(summary) &= (uint8_t)~LEVEL_EXPECT;
-	if (++summary->depth < SUMMARY_DEPTH)
-		*level(summary) = inner;
-	else
-		*level(summary) = 0;
+	if (summary->depth < SUMMARY_DEPTH)
+		summary->levels[summary->depth] = summary->bits & (uint8_t)~LEVEL_EXPECT;
+	summary->bits = expects && summary->depth < SUMMARY_DEPTH ? LEVEL_EXPECT | LEVEL_LIST : 0;
+	summary->depth++;
 }
 
 static void close_parenthesis(struct sql_summary *summary)
 {
-	if (summary->depth)
-		summary->depth--;
+	if (!summary->depth)
+		return;
+	summary->depth--;
+	summary->bits = summary->depth < SUMMARY_DEPTH ? summary->levels[summary->depth] : 0;
 }
 
 /* A word between the verb and the name: INSERT IGNORE INTO, DROP TABLE IF EXISTS, EXPLAIN FORMAT = JSON. */
@@ -645,12 +643,22 @@ static void dispatch(struct sql_summary *summary, const struct sql_token *token)
 	}
 }
 
+/* Is it of no interest in the midst of a query? Most tokens are. */
+static bool is_idle(const struct sql_summary *summary, uint16_t kind)
+{
+	if (summary->mode != MODE_QUERY || summary->bits & (LEVEL_EXPECT | LEVEL_WITH))
+		return summary->mode == MODE_QUIET;
+	if (kind >= TOKEN_WORDS)
+		return !(sql_keyword(kind)->flags & KEYWORD_SUMMARY);
+	return kind != '(' && kind != ')' && (kind != ',' || !(summary->bits & LEVEL_LIST));
+}
+
 void sql_summary_add(struct sql_summary *summary, const struct sql_token *token)
 {
-	uint8_t *bits = level(summary);
+	uint8_t *bits = &summary->bits;
 
-	if (summary->mode == MODE_QUIET)
-		return;
+	if (is_idle(summary, token->kind))
+		goto done;
 	if (*bits & LEVEL_EXPECT) {
 		if (!summary->n_names && is_skipped(summary, token->kind))
 			goto done;
