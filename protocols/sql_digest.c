@@ -1,27 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens -> what the server has as DIGEST_TEXT of the statement (performance_schema), so that the CPU time of a query
- * class can be laid beside the server's own figures for it.
+ * Tokens -> what the server has as DIGEST_TEXT of the statement (performance_schema), so that the
+ *CPU time of a query class can be laid beside the server's own figures for it.
  *
- * The tokens are kept on a stack, with where each begins in the text. A new one may fold what is on top:
+ * The tokens are kept on a stack, with where each begins in the text. A new one may fold what is on
+ *top:
  *
- *	start - NUMBER		?			"start": anything behind which an expression begins; not '='
- *	? , NUMBER		?, ...			any literal
+ *	start - NUMBER		?			"start": anything behind which an expression
+ *begins; not '=' ? , NUMBER		?, ...			any literal
  *	( ? )			(?)			and ( ?, ... ) is (...)
  *	(?) , (?)		(?) /+ , ... +/	rows of INSERT, and of IN
- *	NULL			?			where it is a value, and not IS NULL, NOT NULL, SET NULL
+ *	NULL			?			where it is a value, and not IS NULL, NOT NULL, SET
+ *NULL
  *
  * Differences from MariaDB 10.11, all of them meant:
- *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and cannot fold it into lists.
+ *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and cannot fold it into
+ *lists.
  *  - The ".." of FOR i IN 1..3 is itself, and not "(unknown)".
+ *  - 1.5abc is "?"; the server has "? `abc`".
  *  - No blank at the end, and no ';' where another statement follows in the same text.
- *  - What is too long ends in "..." at QUERY_TEXT_BYTES; the server cuts at max_digest_length, its hash storage.
- *  - A statement that was captured in part ends in "..."; of a row that was cut behind other rows nothing is shown.
- *  - Whether a NULL is a value depends on the grammar there; here on the token before it. See null_is_value().
- *  - What follows IDENTIFIED BY, or PASSWORD in SET, CREATE, ALTER, GRANT and CHANGE, is "?" even if it looks like a
- *    name. The server takes a string there only.
+ *  - What is too long ends in "..." at QUERY_TEXT_BYTES; the server cuts at max_digest_length, its
+ *hash storage.
+ *  - A statement that was captured in part ends in "..."; of a row that was cut behind other rows
+ *nothing is shown.
+ *  - Whether a NULL is a value depends on the grammar there; here on the token before it. See
+ *null_is_value().
+ *  - What follows IDENTIFIED BY, or PASSWORD in SET, CREATE, ALTER, GRANT and CHANGE, is "?" even
+ *if it looks like a name. The server takes a string there only.
  *  - Words that are keywords of other versions only are names: MySQL 8's LATERAL or OF.
- *  - Content of comments for versions: for 50700 to 99999 skipped (MySQL executes it), from 100000 on shown.
+ *  - Content of comments for versions: for 50700 to 99999 skipped (MySQL executes it), from 100000
+ *on shown.
  */
 #include <string.h>
 #include "sql_internal.h"
@@ -29,8 +37,7 @@
 #define BOTTOM 5 /* empty tokens below the first, so that looking back needs no checks */
 #define DOTS   4 /* "..." and NUL */
 
-#define SIGN(kind, text)                                                                           \
-	[(kind) - TOKEN_BAD] = {text, sizeof(text) - 1}
+#define SIGN(kind, text) [(kind)-TOKEN_BAD] = {text, sizeof(text) - 1}
 
 static const struct {
 	char text[19];
@@ -62,9 +69,19 @@ static const struct {
 static bool starts_expression(uint16_t kind)
 {
 	static const bool starts[TOKEN_WORDS] = {
-		['%'] = true, ['&'] = true, ['('] = true, ['*'] = true,	      ['+'] = true,
-		[','] = true, ['-'] = true, ['/'] = true, ['^'] = true,	      ['|'] = true,
-		[TOKEN_AND] = true,	    [TOKEN_OR] = true, [TOKEN_SHIFT_LEFT] = true,
+		['%'] = true,
+		['&'] = true,
+		['('] = true,
+		['*'] = true,
+		['+'] = true,
+		[','] = true,
+		['-'] = true,
+		['/'] = true,
+		['^'] = true,
+		['|'] = true,
+		[TOKEN_AND] = true,
+		[TOKEN_OR] = true,
+		[TOKEN_SHIFT_LEFT] = true,
 		[TOKEN_SHIFT_RIGHT] = true,
 	};
 
@@ -118,19 +135,25 @@ static void push_text(struct sql_digest *digest, uint16_t kind, const char *text
 		memcpy(at, text, len);
 }
 
+/* Text that begins a row of a table: all of the row is copied, for the compiler knows its size, not
+ * the text's. */
+static inline void push_row(struct sql_digest *digest, uint16_t kind, const void *row, size_t size,
+			    size_t len)
+{
+	if (digest->len + size + 1 > QUERY_TEXT_BYTES) {
+		push_text(digest, kind, row, len);
+		return;
+	}
+	memcpy(digest->text + digest->len, row, size);
+	push(digest, kind, len);
+}
+
 static void push_keyword(struct sql_digest *digest, uint16_t kind)
 {
 	const struct sql_keyword *keyword = sql_keyword(kind);
-	char *at = digest->text + digest->len;
 
 	digest->seen |= keyword->flags;
-	if (digest->len + sizeof(*keyword) + 1 > QUERY_TEXT_BYTES) {
-		push_text(digest, kind, keyword->text, keyword->len);
-		return;
-	}
-	/* All of the row, for its length is known to the compiler; what is behind the word is overwritten. */
-	memcpy(at, keyword, sizeof(*keyword));
-	push(digest, kind, keyword->len);
+	push_row(digest, kind, keyword, sizeof(*keyword), keyword->len);
 }
 
 static void push_sign(struct sql_digest *digest, uint16_t kind)
@@ -138,7 +161,8 @@ static void push_sign(struct sql_digest *digest, uint16_t kind)
 	char *at;
 
 	if (kind >= TOKEN_BAD) {
-		push_text(digest, kind, signs[kind - TOKEN_BAD].text, signs[kind - TOKEN_BAD].len);
+		push_row(digest, kind, &signs[kind - TOKEN_BAD], sizeof(signs[0]),
+			 signs[kind - TOKEN_BAD].len);
 		return;
 	}
 	at = push(digest, kind, 1);
@@ -154,6 +178,12 @@ static void push_name(struct sql_digest *digest, const struct sql_token *token)
 	size_t n, room = QUERY_TEXT_BYTES - digest->len;
 	bool fits;
 
+	if (token->len + 3 <= room &&
+	    sql_copy_plain(digest->text + digest->len + 1, token->ptr, token->len)) {
+		at = push(digest, TOKEN_NAME, token->len + 2);
+		at[0] = at[token->len + 1] = '`';
+		return;
+	}
 	if (room < 4) {
 		digest->full = true;
 		return;
@@ -298,7 +328,8 @@ void sql_digest_add(struct sql_digest *digest, const struct sql_token *token)
 	}
 }
 
-/* "(...) , ( ?" -> "(...) /+ , ... +/": where a capture happens to end must not make many classes of one INSERT. */
+/* "(...) , ( ?" -> "(...) /+ , ... +/": where a capture happens to end must not make many classes
+ * of one INSERT. */
 static void fold_open_row(struct sql_digest *digest)
 {
 	uint32_t n = digest->n;
@@ -317,8 +348,9 @@ static void fold_open_row(struct sql_digest *digest)
 	}
 	digest->n--;
 	digest->len = digest->tokens[digest->n].at;
-	push_sign(digest, kind == TOKEN_ROW ? TOKEN_ROW_LIST
-			  : kind == TOKEN_WIDE_ROW ? TOKEN_WIDE_ROW_LIST : kind);
+	push_sign(digest, kind == TOKEN_ROW        ? TOKEN_ROW_LIST
+			  : kind == TOKEN_WIDE_ROW ? TOKEN_WIDE_ROW_LIST
+						   : kind);
 }
 
 void sql_digest_finish(struct sql_digest *digest, bool cut)

@@ -2,13 +2,14 @@
 /*
  * Is this word a keyword? A perfect hash: one multiplication, two small tables, one comparison.
  *
- *	first 16 bytes, length -> hash -> bucket -> displacement -> slot -> the one keyword it could be
+ *	first 16 bytes, length -> hash -> bucket -> displacement -> slot -> the one keyword it could
+ *be
  */
 #include <string.h>
 #include "sql_internal.h"
 #include "sql_keywords_hash.h"
 
-#define KEYWORD_ROW(word, shown, flags) {#word, sizeof(#word) - 1, flags},
+#define KEYWORD_ROW(word, shown, flags)   {#word, sizeof(#word) - 1, flags},
 #define KEYWORD_SHOWN(word, shown, flags) KW_##shown,
 
 /* clang-format off */

@@ -8,9 +8,11 @@
  *	a--1, a -- 1		two signs; a comment
  *	x'1f', n'..', _utf8'..'	strings all
  *	@x, @@x, @`x`, @'x'	a value to us (as to the server), a name, a name, a value
- *	/ *! 1 * / / *M! 1 * /	no comment: the server executes what is in it, up to the version it is for
+ *	/ *! 1 * / / *M! 1 * /	no comment: the server executes what is in it, up to the version it
+ *is for
  *
- * A capture may end anywhere. The last token of a cut text could go on in any way, so it is left out.
+ * A capture may end anywhere. The last token of a cut text could go on in any way, so it is left
+ *out.
  */
 #include <string.h>
 #include "sql_internal.h"
@@ -36,7 +38,8 @@ static void *to_end(struct sql_lex *lex)
 
 /* --- comments --- */
 
-/* Behind the '*' and '/' that end a comment; one within it, where the server lets that be, is skipped. */
+/* Behind the '*' and '/' that end a comment; one within it, where the server lets that be, is
+ * skipped. */
 static void skip_comment(struct sql_lex *lex, bool nested)
 {
 	while (lex->at < lex->end) {
@@ -71,10 +74,10 @@ static void skip_line(struct sql_lex *lex)
 }
 
 /*
- * At slash, star: a comment, or one whose content is for servers from some version on. 10.11 takes 50700 to 99999 for
- * versions of MySQL that it knows nothing of.
+ * At slash, star: a comment, or one whose content is for servers from some version on. 10.11 takes
+ * 50700 to 99999 for versions of MySQL that it knows nothing of.
  */
-static void read_comment(struct sql_lex *lex)
+__attribute__((noinline)) static void read_comment(struct sql_lex *lex)
 {
 	uint32_t version = 0;
 	size_t digits = 0;
@@ -131,7 +134,8 @@ bool sql_lex_string(struct sql_lex *lex, uint8_t quote)
 	return false;
 }
 
-static void read_string(struct sql_lex *lex, struct sql_token *token, size_t prefix)
+__attribute__((noinline)) static void read_string(struct sql_lex *lex, struct sql_token *token,
+						  size_t prefix)
 {
 	uint8_t quote = lex->at[prefix];
 
@@ -141,7 +145,7 @@ static void read_string(struct sql_lex *lex, struct sql_token *token, size_t pre
 		token->kind = TOKEN_END;
 }
 
-static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
+__attribute__((noinline)) static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
 {
 	const uint8_t *quote;
 
@@ -165,13 +169,16 @@ static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
 
 /* --- words and numbers --- */
 
-static bool is_charset(const uint8_t *word, size_t len)
+__attribute__((noinline)) static bool is_charset(const uint8_t *word, size_t len)
 {
 	/* Each between blanks. */
-	static const char names[] = " armscii8 ascii big5 binary cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 cp932"
-				    " dec8 eucjpms euckr gb18030 gb2312 gbk geostd8 greek hebrew hp8 keybcs2 koi8r koi8u"
-				    " latin1 latin2 latin5 latin7 macce macroman sjis swe7 tis620 ucs2 ujis utf16 utf16le"
-				    " utf32 utf8 utf8mb3 utf8mb4 ";
+	static const char names[] =
+		" armscii8 ascii big5 binary cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 cp932"
+		" dec8 eucjpms euckr gb18030 gb2312 gbk geostd8 greek hebrew hp8 keybcs2 koi8r "
+		"koi8u"
+		" latin1 latin2 latin5 latin7 macce macroman sjis swe7 tis620 ucs2 ujis utf16 "
+		"utf16le"
+		" utf32 utf8 utf8mb3 utf8mb4 ";
 	char name[16] = " ";
 
 	if (len > sizeof(name) - 2)
@@ -192,96 +199,74 @@ static void read_name(struct sql_lex *lex, struct sql_token *token, const uint8_
 		lex->state = LEX_DOT;
 }
 
-/* `system`: of @@global.x, where keywords may have a '.' behind them, and functions are none. */
-static void read_word(struct sql_lex *lex, struct sql_token *token, bool system)
+/* x'1f', _utf8'..': words that begin a literal. */
+__attribute__((noinline)) static bool read_prefix(struct sql_lex *lex, struct sql_token *token)
 {
-	struct sql_word word = sql_scan_word(lex->at, lex->end);
-	uint8_t next = word.end < lex->end ? *word.end : 0;
-
-	read_name(lex, token, word.end);
-	if (lex->state == LEX_DOT && !system)
-		return;
-	if (word.len == 1 && next == '\'' && strchr("xXbBnN", *token->ptr)) {
-		lex->at = token->ptr;
-		read_string(lex, token, 1);
-		return;
-	}
-	if (*token->ptr == '_' && is_charset(token->ptr, word.len)) {
+	if (*token->ptr == '_') {
+		if (!is_charset(token->ptr, token->len))
+			return false;
 		token->kind = TOKEN_CHARSET;
-		return;
+		return true;
 	}
-	token->word = word.len < KEYWORD_TEXT
-			      ? sql_keyword_find(token->ptr, word.len, word.low, word.high)
-			      : NO_KEYWORD;
-	if (token->word == NO_KEYWORD)
-		return;
-	if (sql_keyword(token->word)->flags & KEYWORD_FUNCTION && (next != '(' || system)) {
-		token->word = NO_KEYWORD;
-		return;
-	}
-	token->kind = sql_keyword_shown[token->word - TOKEN_WORDS];
+	if (peek(lex, 0) != '\'' || !strchr("xXbBnN", *token->ptr))
+		return false;
+	lex->at = token->ptr;
+	read_string(lex, token, 1);
+	return true;
 }
 
-static const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
+/*
+ * At a letter. This is where most time goes: what it needs of *lex is kept in variables. `system`:
+ * of @@global.x, where keywords may have a '.' behind them, and functions are none.
+ */
+static inline void read_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at,
+			     bool system)
 {
-	while (at < end && *at >= '0' && *at <= '9')
-		at++;
-	return at;
-}
+	const uint8_t *end = lex->end;
+	struct sql_word word = sql_scan_word(at, end);
+	uint8_t next = word.end < end ? *word.end : 0;
+	uint16_t id;
 
-static const uint8_t *skip_class(const uint8_t *at, const uint8_t *end, bool (*is)(uint8_t))
-{
-	while (at < end && is(*at))
-		at++;
-	return at;
-}
-
-static bool is_hex(uint8_t c)
-{
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
-static bool is_bit(uint8_t c)
-{
-	return c == '0' || c == '1';
-}
-
-/* Behind the exponent at `at`, or `at` where there is none. */
-static const uint8_t *skip_exponent(const uint8_t *at, const uint8_t *end)
-{
-	const uint8_t *digits = at + 1;
-
-	if (at == end || (*at | 0x20) != 'e')
-		return at;
-	if (digits < end && (*digits == '+' || *digits == '-'))
-		digits++;
-	return digits < end && *digits >= '0' && *digits <= '9' ? skip_digits(digits, end) : at;
-}
-
-/* At a digit: a number, or a name that begins with one. */
-static void read_number(struct sql_lex *lex, struct sql_token *token)
-{
-	const uint8_t *end = lex->end, *at = skip_digits(lex->at, end), *stop;
-
-	token->kind = TOKEN_NUMBER;
-	if (*lex->at == '0' && at == lex->at + 1 && at < end && (*at == 'x' || *at == 'b')) {
-		stop = skip_class(at + 1, end, *at == 'x' ? is_hex : is_bit);
-		if (stop > at + 1 && (stop == end || !sql_is_name(*stop))) {
-			lex->at = stop;
+	lex->at = word.end;
+	token->kind = TOKEN_NAME;
+	token->ptr = at;
+	token->len = word.len;
+	if (next == '.' && end - word.end > 1 && sql_is_name(word.end[1])) {
+		lex->state = LEX_DOT;
+		if (!system)
 			return;
-		}
 	}
-	stop = skip_exponent(at, end);
-	if (stop > at) {
-		lex->at = stop;
-	} else if (at < end && *at == '.' && !(end - at > 1 && at[1] == '.')) {
-		at = skip_digits(at + 1, end);
-		lex->at = skip_exponent(at, end);
-	} else if (at < end && sql_is_name(*at)) {
-		read_name(lex, token, sql_scan_word(at, end).end);
-	} else {
-		lex->at = at;
+	if ((*at == '_' || (word.len == 1 && next == '\'')) && read_prefix(lex, token))
+		return;
+	if (word.len >= KEYWORD_TEXT)
+		return;
+	id = sql_keyword_find(at, word.len, word.low, word.high);
+	if (id == NO_KEYWORD ||
+	    (sql_keyword(id)->flags & KEYWORD_FUNCTION && (next != '(' || system)))
+		return;
+	token->word = id;
+	token->kind = sql_keyword_shown[id - TOKEN_WORDS];
+}
+
+/* At a digit: a number, or a name that begins with one. What sticks to a number, 1.5abc, is shown
+ * no more than it is. */
+__attribute__((noinline)) static void read_number(struct sql_lex *lex, struct sql_token *token)
+{
+	const uint8_t *stop = sql_scan_number(lex->at, lex->end);
+	struct sql_word word;
+
+	if (stop == lex->at) {
+		read_name(lex, token, sql_scan_word(stop, lex->end).end);
+		return;
 	}
+	token->kind = TOKEN_NUMBER;
+	lex->at = stop;
+	if (stop == lex->end || !sql_is_name(*stop))
+		return;
+	word = sql_scan_word(stop, lex->end);
+	if (word.len >= KEYWORD_TEXT ||
+	    sql_keyword_find(stop, word.len, word.low, word.high) == NO_KEYWORD)
+		lex->at = word.end;
 }
 
 /* --- the others --- */
@@ -297,7 +282,7 @@ static uint16_t read_operator(struct sql_lex *lex)
 	case '<':
 		if (next == '=' && peek(lex, 2) == '>')
 			len = 3;
-		kind = len == 3	     ? TOKEN_EQUAL
+		kind = len == 3      ? TOKEN_EQUAL
 		       : next == '=' ? TOKEN_LE
 		       : next == '>' ? TOKEN_NE
 		       : next == '<' ? TOKEN_SHIFT_LEFT
@@ -354,7 +339,7 @@ static void read_variable(struct sql_lex *lex, struct sql_token *token, bool sys
 		lex->state = peek(lex, 0) == '`' ? LEX_START : LEX_SYSTEM;
 	} else if (system) {
 		if (sql_is_name(peek(lex, 0)))
-			read_word(lex, token, true);
+			read_word(lex, token, lex->at, true);
 		else
 			token->kind = TOKEN_BAD;
 	} else {
@@ -367,8 +352,7 @@ static void read_variable(struct sql_lex *lex, struct sql_token *token, bool sys
 static void read_dot(struct sql_lex *lex, struct sql_token *token)
 {
 	if (sql_class[peek(lex, 1)] == CLASS_DIGIT) {
-		lex->at = skip_exponent(skip_digits(lex->at + 1, lex->end), lex->end);
-		token->kind = TOKEN_NUMBER;
+		read_number(lex, token);
 	} else if (peek(lex, 1) == '.') {
 		lex->at += 2;
 		token->kind = TOKEN_RANGE;
@@ -419,7 +403,7 @@ static bool read_if_comment(struct sql_lex *lex)
 }
 
 /* A token of other than letters. False if it was a blank or comment, and none. */
-static bool read_other(struct sql_lex *lex, struct sql_token *token)
+__attribute__((noinline)) static bool read_other(struct sql_lex *lex, struct sql_token *token)
 {
 	switch (sql_class[*lex->at]) {
 	case CLASS_BLANK:
@@ -462,7 +446,7 @@ static bool read_other(struct sql_lex *lex, struct sql_token *token)
 }
 
 /* What the token before has left to expect. */
-static void read_by_state(struct sql_lex *lex, struct sql_token *token)
+__attribute__((noinline)) static void read_by_state(struct sql_lex *lex, struct sql_token *token)
 {
 	uint8_t state = lex->state;
 
@@ -482,26 +466,29 @@ static void read_by_state(struct sql_lex *lex, struct sql_token *token)
 
 void sql_lex_next(struct sql_lex *lex, struct sql_token *token)
 {
+	const uint8_t *at = lex->at, *end = lex->end;
+
 	token->word = NO_KEYWORD;
 	token->kind = TOKEN_END;
-	if (lex->state != LEX_START) {
-		token->start = lex->at;
-		read_by_state(lex, token);
-	} else {
+	if (lex->state == LEX_START) {
 		/* Mostly one blank, or none: no branch for it. */
-		lex->at += lex->at < lex->end && *lex->at == ' ';
-		do {
-			token->start = lex->at;
-			if (lex->at == lex->end)
-				break;
-			if (sql_class[*lex->at] == CLASS_LETTER) {
-				read_word(lex, token, false);
-				break;
-			}
-		} while (!read_other(lex, token));
+		at += at < end && *at == ' ';
+		while (at < end && sql_class[*at] != CLASS_LETTER) {
+			lex->at = token->start = at;
+			if (read_other(lex, token))
+				goto done;
+			at = lex->at;
+		}
+		lex->at = token->start = at;
+		if (at < end)
+			read_word(lex, token, at, false);
+	} else {
+		token->start = at;
+		read_by_state(lex, token);
 	}
+done:
 	token->end = lex->at;
-	if (lex->at == lex->end && !lex->whole) {
+	if (token->end == end && !lex->whole) {
 		token->kind = TOKEN_END;
 		lex->cut = true;
 	}
