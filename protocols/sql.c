@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One statement -> its class: drives the lexer, and decides where the statement ends and where we know too little to
- * go on.
+ * One statement -> its class: drives the lexer, and decides where the statement ends and where we
+ *know too little to go on.
  *
- * A ';' ends a statement, but not within a body: CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END. What opens a
- * block is seen by where it stands: IF at the start of a statement is one, IF( elsewhere a function.
+ * A ';' ends a statement, but not within a body: CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2;
+ *END. What opens a block is seen by where it stands: IF at the start of a statement is one, IF(
+ *elsewhere a function.
  *
- * With NO_BACKSLASH_ESCAPES (and in some Asian character sets) 'C:\' is a whole string, while to us the quote goes on:
+ * With NO_BACKSLASH_ESCAPES (and in some Asian character sets) 'C:\' is a whole string, while to us
+ *the quote goes on:
  *
  *	VALUES ('C:\', 'secret')	ours: 'C:\', ' then the name secret
  *	VALUES ('it\'s', 'fine')	theirs: 'it\' then the name s, directly behind a string
  *
- * A client sends either, and nothing tells which. So at the first string with such a quote the rest is read the other
- * way: mostly it makes no sense then, as in the second line, and the doubt is over for this statement. Otherwise the
- * text ends before that string.
+ * A client sends either, and nothing tells which. So at the first string with such a quote the rest
+ *is read the other way: mostly it makes no sense then, as in the second line, and the doubt is over
+ *for this statement. Otherwise the text ends before that string.
  */
 #include <string.h>
 #include "sql_internal.h"
@@ -23,7 +25,8 @@
 /* --- where does a statement end? --- */
 
 struct body {
-	bool routine;	/* CREATE PROCEDURE and the like, or a compound statement */
+	bool possible;  /* of a statement that begins so */
+	bool routine;   /* CREATE PROCEDURE and the like, or a compound statement */
 	uint32_t depth; /* open blocks */
 	uint32_t words; /* tokens so far, as far as they matter */
 	uint16_t first, last;
@@ -62,6 +65,24 @@ static bool ends_header(uint16_t kind)
 	case KW_DEFINER:
 	case KW_INVOKER:
 	case KW_INTEGER:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool may_have_body(uint16_t first)
+{
+	switch (first) {
+	case KW_CREATE:
+	case KW_ALTER:
+	case KW_BEGIN:
+	case KW_IF:
+	case KW_LOOP:
+	case KW_WHILE:
+	case KW_REPEAT:
+	case KW_FOR:
+	case KW_CASE:
 		return true;
 	default:
 		return false;
@@ -130,6 +151,7 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 	if (token.kind == TOKEN_END && token.start == lex.end)
 		return 0;
 
+	body.possible = may_have_body(token.kind);
 	sql_digest_init(&digest, out->text);
 	sql_summary_init(&summary, out);
 	for (; token.kind != TOKEN_END; sql_lex_next(&lex, &token)) {
@@ -146,7 +168,8 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 			lex.cut = true;
 			break;
 		}
-		body_add(&body, token.kind);
+		if (body.possible)
+			body_add(&body, token.kind);
 		sql_summary_add(&summary, &token);
 		if (summary.mode == SUMMARY_NO_STATEMENT) {
 			lex.at = lex.end;
@@ -162,11 +185,13 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 
 /* --- the other reading --- */
 
-/* Does `token` directly behind `last` make sense? A word and a string without a blank between them hardly ever do. */
+/* Does `token` directly behind `last` make sense? A word and a string without a blank between them
+ * hardly ever do. */
 static bool may_touch(const struct sql_token *last, const struct sql_token *token)
 {
 	bool string = *token->start == '\'' || *token->start == '"';
-	bool last_string = last->kind == TOKEN_VALUE && (last->end[-1] == '\'' || last->end[-1] == '"');
+	bool last_string =
+		last->kind == TOKEN_VALUE && (last->end[-1] == '\'' || last->end[-1] == '"');
 
 	if (last->end != token->start)
 		return true;

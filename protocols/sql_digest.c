@@ -1,27 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens -> what the server has as DIGEST_TEXT of the statement (performance_schema), so that the CPU time of a query
- * class can be laid beside the server's own figures for it.
+ * Tokens -> what the server has as DIGEST_TEXT of the statement (performance_schema), so that the
+ *CPU time of a query class can be laid beside the server's own figures for it.
  *
- * The tokens are kept on a stack, with where each begins in the text. A new one may fold what is on top:
+ * The tokens are kept on a stack, with where each begins in the text. A new one may fold what is on
+ *top:
  *
- *	start - NUMBER		?			"start": anything behind which an expression begins; not '='
- *	? , NUMBER		?, ...			any literal
+ *	start - NUMBER		?			"start": anything behind which an expression
+ *begins; not '=' ? , NUMBER		?, ...			any literal
  *	( ? )			(?)			and ( ?, ... ) is (...)
  *	(?) , (?)		(?) /+ , ... +/	rows of INSERT, and of IN
- *	NULL			?			where it is a value, and not IS NULL, NOT NULL, SET NULL
+ *	NULL			?			where it is a value, and not IS NULL, NOT NULL, SET
+ *NULL
  *
  * Differences from MariaDB 10.11, all of them meant:
- *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and cannot fold it into lists.
+ *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and cannot fold it into
+ *lists.
  *  - The ".." of FOR i IN 1..3 is itself, and not "(unknown)".
+ *  - 1.5abc is "?"; the server has "? `abc`".
  *  - No blank at the end, and no ';' where another statement follows in the same text.
- *  - What is too long ends in "..." at QUERY_TEXT_BYTES; the server cuts at max_digest_length, its hash storage.
- *  - A statement that was captured in part ends in "..."; of a row that was cut behind other rows nothing is shown.
- *  - Whether a NULL is a value depends on the grammar there; here on the token before it. See null_is_value().
- *  - What follows IDENTIFIED BY, or PASSWORD in SET, CREATE, ALTER, GRANT and CHANGE, is "?" even if it looks like a
- *    name. The server takes a string there only.
+ *  - What is too long ends in "..." at QUERY_TEXT_BYTES; the server cuts at max_digest_length, its
+ *hash storage.
+ *  - A statement that was captured in part ends in "..."; of a row that was cut behind other rows
+ *nothing is shown.
+ *  - Whether a NULL is a value depends on the grammar there; here on the token before it. See
+ *null_is_value().
+ *  - What follows IDENTIFIED BY, or PASSWORD in SET, CREATE, ALTER, GRANT and CHANGE, is "?" even
+ *if it looks like a name. The server takes a string there only.
  *  - Words that are keywords of other versions only are names: MySQL 8's LATERAL or OF.
- *  - Content of comments for versions: for 50700 to 99999 skipped (MySQL executes it), from 100000 on shown.
+ *  - Content of comments for versions: for 50700 to 99999 skipped (MySQL executes it), from 100000
+ *on shown.
  */
 #include <string.h>
 #include "sql_internal.h"
@@ -29,26 +37,51 @@
 #define BOTTOM 5 /* empty tokens below the first, so that looking back needs no checks */
 #define DOTS   4 /* "..." and NUL */
 
-static const char *const operator_text[TOKEN_WORDS] = {
-	[TOKEN_NUMBER] = "?",	    [TOKEN_VALUE] = "?",
-	[TOKEN_CHARSET] = "(_charset)", [TOKEN_AND] = "&&",
-	[TOKEN_OR] = "||",	    [TOKEN_LE] = "<=",
-	[TOKEN_GE] = ">=",	    [TOKEN_NE] = "!=",
-	[TOKEN_EQUAL] = "<=>",	    [TOKEN_SHIFT_LEFT] = "<<",
-	[TOKEN_SHIFT_RIGHT] = ">>", [TOKEN_SET_VAR] = ":=",
-	[TOKEN_RANGE] = "..", [TOKEN_JSON] = "->",	    [TOKEN_JSON_UNQUOTE] = "->>",
-	[TOKEN_VALUE_LIST] = "?, ...",  [TOKEN_ROW] = "(?)",
-	[TOKEN_ROW_LIST] = "(?) /* , ... */", [TOKEN_WIDE_ROW] = "(...)",
-	[TOKEN_WIDE_ROW_LIST] = "(...) /* , ... */",
+#define SIGN(kind, text) [(kind)-TOKEN_BAD] = {text, sizeof(text) - 1}
+
+static const struct {
+	char text[19];
+	uint8_t len;
+} signs[TOKEN_WORDS - TOKEN_BAD] = {
+	SIGN(TOKEN_NUMBER, "?"),
+	SIGN(TOKEN_VALUE, "?"),
+	SIGN(TOKEN_CHARSET, "(_charset)"),
+	SIGN(TOKEN_AND, "&&"),
+	SIGN(TOKEN_OR, "||"),
+	SIGN(TOKEN_LE, "<="),
+	SIGN(TOKEN_GE, ">="),
+	SIGN(TOKEN_NE, "!="),
+	SIGN(TOKEN_EQUAL, "<=>"),
+	SIGN(TOKEN_SHIFT_LEFT, "<<"),
+	SIGN(TOKEN_SHIFT_RIGHT, ">>"),
+	SIGN(TOKEN_SET_VAR, ":="),
+	SIGN(TOKEN_RANGE, ".."),
+	SIGN(TOKEN_JSON, "->"),
+	SIGN(TOKEN_JSON_UNQUOTE, "->>"),
+	SIGN(TOKEN_VALUE_LIST, "?, ..."),
+	SIGN(TOKEN_ROW, "(?)"),
+	SIGN(TOKEN_ROW_LIST, "(?) /* , ... */"),
+	SIGN(TOKEN_WIDE_ROW, "(...)"),
+	SIGN(TOKEN_WIDE_ROW_LIST, "(...) /* , ... */"),
 };
 
 /* May a sign behind it belong to a number? */
 static bool starts_expression(uint16_t kind)
 {
 	static const bool starts[TOKEN_WORDS] = {
-		['%'] = true, ['&'] = true, ['('] = true, ['*'] = true,	      ['+'] = true,
-		[','] = true, ['-'] = true, ['/'] = true, ['^'] = true,	      ['|'] = true,
-		[TOKEN_AND] = true,	    [TOKEN_OR] = true, [TOKEN_SHIFT_LEFT] = true,
+		['%'] = true,
+		['&'] = true,
+		['('] = true,
+		['*'] = true,
+		['+'] = true,
+		[','] = true,
+		['-'] = true,
+		['/'] = true,
+		['^'] = true,
+		['|'] = true,
+		[TOKEN_AND] = true,
+		[TOKEN_OR] = true,
+		[TOKEN_SHIFT_LEFT] = true,
 		[TOKEN_SHIFT_RIGHT] = true,
 	};
 
@@ -61,6 +94,7 @@ void sql_digest_init(struct sql_digest *digest, char *text)
 	digest->text = text;
 	digest->len = 0;
 	digest->full = false;
+	digest->seen = 0;
 	digest->n = BOTTOM;
 	memset(digest->tokens, 0, BOTTOM * sizeof(digest->tokens[0]));
 }
@@ -101,17 +135,41 @@ static void push_text(struct sql_digest *digest, uint16_t kind, const char *text
 		memcpy(at, text, len);
 }
 
-static void push_sign(struct sql_digest *digest, uint16_t kind)
+/* Text that begins a row of a table: all of the row is copied, for the compiler knows its size, not
+ * the text's. */
+static inline void push_row(struct sql_digest *digest, uint16_t kind, const void *row, size_t size,
+			    size_t len)
 {
-	char c = (char)kind;
-
-	if (kind >= TOKEN_BAD) {
-		push_text(digest, kind, operator_text[kind], strlen(operator_text[kind]));
+	if (digest->len + size + 1 > QUERY_TEXT_BYTES) {
+		push_text(digest, kind, row, len);
 		return;
 	}
-	push_text(digest, kind, &c, 1);
-	if (c == '@' && !digest->full)
-		digest->len--; /* no blank behind it */
+	memcpy(digest->text + digest->len, row, size);
+	push(digest, kind, len);
+}
+
+static void push_keyword(struct sql_digest *digest, uint16_t kind)
+{
+	const struct sql_keyword *keyword = sql_keyword(kind);
+
+	digest->seen |= keyword->flags;
+	push_row(digest, kind, keyword, sizeof(*keyword), keyword->len);
+}
+
+static void push_sign(struct sql_digest *digest, uint16_t kind)
+{
+	char *at;
+
+	if (kind >= TOKEN_BAD) {
+		push_row(digest, kind, &signs[kind - TOKEN_BAD], sizeof(signs[0]),
+			 signs[kind - TOKEN_BAD].len);
+		return;
+	}
+	at = push(digest, kind, 1);
+	if (!at)
+		return;
+	*at = (char)kind;
+	digest->len -= kind == '@'; /* no blank behind it */
 }
 
 static void push_name(struct sql_digest *digest, const struct sql_token *token)
@@ -120,6 +178,12 @@ static void push_name(struct sql_digest *digest, const struct sql_token *token)
 	size_t n, room = QUERY_TEXT_BYTES - digest->len;
 	bool fits;
 
+	if (token->len + 3 <= room &&
+	    sql_copy_plain(digest->text + digest->len + 1, token->ptr, token->len)) {
+		at = push(digest, TOKEN_NAME, token->len + 2);
+		at[0] = at[token->len + 1] = '`';
+		return;
+	}
 	if (room < 4) {
 		digest->full = true;
 		return;
@@ -247,9 +311,9 @@ void sql_digest_add(struct sql_digest *digest, const struct sql_token *token)
 	if (kind == KW_NULL && null_is_value(digest)) {
 		push_value(digest);
 	} else if (kind >= TOKEN_WORDS) {
-		push_text(digest, kind, sql_keyword(kind)->text, sql_keyword(kind)->len);
+		push_keyword(digest, kind);
 	} else if (kind == TOKEN_NAME || kind == TOKEN_QUOTED_NAME) {
-		if (follows_password(digest))
+		if (digest->seen & KEYWORD_PASSWORD && follows_password(digest))
 			push_value(digest);
 		else
 			push_name(digest, token);
@@ -264,7 +328,8 @@ void sql_digest_add(struct sql_digest *digest, const struct sql_token *token)
 	}
 }
 
-/* "(...) , ( ?" -> "(...) /+ , ... +/": where a capture happens to end must not make many classes of one INSERT. */
+/* "(...) , ( ?" -> "(...) /+ , ... +/": where a capture happens to end must not make many classes
+ * of one INSERT. */
 static void fold_open_row(struct sql_digest *digest)
 {
 	uint32_t n = digest->n;
@@ -283,8 +348,9 @@ static void fold_open_row(struct sql_digest *digest)
 	}
 	digest->n--;
 	digest->len = digest->tokens[digest->n].at;
-	push_sign(digest, kind == TOKEN_ROW ? TOKEN_ROW_LIST
-			  : kind == TOKEN_WIDE_ROW ? TOKEN_WIDE_ROW_LIST : kind);
+	push_sign(digest, kind == TOKEN_ROW        ? TOKEN_ROW_LIST
+			  : kind == TOKEN_WIDE_ROW ? TOKEN_WIDE_ROW_LIST
+						   : kind);
 }
 
 void sql_digest_finish(struct sql_digest *digest, bool cut)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where does a word end, where a string? 16 bytes at a time, and never a byte beyond the end of the text.
+ * Where does a word end, where a string? 16 bytes at a time, and never a byte beyond the end of the
+ * text.
  */
 #ifndef WIREPROF_SQL_SCAN_H
 #define WIREPROF_SQL_SCAN_H
@@ -23,6 +24,8 @@ enum sql_char_class {
 	CLASS_OPERATOR, /* may be of several characters */
 	CLASS_AT,
 	CLASS_DOT,
+	CLASS_COMMENT, /* may begin or end one */
+	CLASS_PLACEHOLDER,
 	CLASS_SINGLE, /* a token by itself */
 };
 
@@ -32,6 +35,10 @@ static inline bool sql_is_name(uint8_t c)
 {
 	return sql_class[c] == CLASS_LETTER || sql_class[c] == CLASS_DIGIT;
 }
+
+/* Behind the number at `at`, which is a digit, or a '.' before one. `at` if it is a name: 1a, 0xyz.
+ */
+const uint8_t *sql_scan_number(const uint8_t *at, const uint8_t *end);
 
 struct sql_word {
 	const uint8_t *end;
@@ -65,10 +72,11 @@ static inline size_t sql_word_part(const uint8_t *at, const uint8_t *end, __m128
 	small = sql_in_range(bytes, 'a', 'z');
 	name = _mm_or_si128(
 		_mm_or_si128(small, sql_in_range(bytes, 'A', 'Z')),
-		_mm_or_si128(sql_in_range(bytes, '0', '9'),
-			     _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')),
-					  _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('$')),
-						       _mm_cmplt_epi8(bytes, _mm_setzero_si128())))));
+		_mm_or_si128(
+			sql_in_range(bytes, '0', '9'),
+			_mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')),
+				     _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('$')),
+						  _mm_cmplt_epi8(bytes, _mm_setzero_si128())))));
 	mask = ~(uint32_t)_mm_movemask_epi8(name);
 	*upper = _mm_sub_epi8(bytes, _mm_and_si128(small, _mm_set1_epi8(0x20)));
 	return (size_t)__builtin_ctz(mask);
@@ -123,7 +131,8 @@ static inline struct sql_word sql_scan_word(const uint8_t *at, const uint8_t *en
 
 	for (; word.end < end && sql_is_name(*word.end); word.end++, word.len++)
 		if (word.len < 16)
-			upper[word.len] = *word.end >= 'a' && *word.end <= 'z' ? *word.end - 0x20 : *word.end;
+			upper[word.len] =
+				*word.end >= 'a' && *word.end <= 'z' ? *word.end - 0x20 : *word.end;
 	memcpy(&word.low, upper, 8);
 	memcpy(&word.high, upper + 8, 8);
 	return word;
