@@ -185,25 +185,44 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 
 /* --- the other reading --- */
 
-/* Does `token` directly behind `last` make sense? A word and a string without a blank between them
- * hardly ever do. */
+/* May a string stand directly beside this word? Nobody writes so, but where a keyword asks for one. */
+static bool takes_string(uint16_t word)
+{
+	switch (word) {
+	case NO_KEYWORD:
+		return false;
+	case KW_COMMENT:
+	case KW_DATE:
+	case KW_ESCAPE:
+	case KW_PASSWORD:
+	case KW_PATH:
+	case KW_TIME:
+	case KW_TIMESTAMP:
+		return true;
+	default:
+		return sql_keyword(word)->flags & KEYWORD_RESERVED;
+	}
+}
+
+static bool is_quote(uint8_t c)
+{
+	return c == '\'' || c == '"';
+}
+
+/* Does `token` directly behind `last` make sense? A word and a string without a blank between them hardly ever do. */
 static bool may_touch(const struct sql_token *last, const struct sql_token *token)
 {
-	bool string = *token->start == '\'' || *token->start == '"';
-	bool last_string =
-		last->kind == TOKEN_VALUE && (last->end[-1] == '\'' || last->end[-1] == '"');
-
 	if (last->end != token->start)
 		return true;
-	if (last_string && (token->kind == TOKEN_NAME || token->kind == TOKEN_NUMBER))
-		return false;
-	if (last_string && token->word != NO_KEYWORD)
-		return sql_keyword(token->word)->flags & KEYWORD_RESERVED;
-	if (!string)
+	if (last->kind == TOKEN_VALUE && is_quote(last->end[-1])) {
+		if (token->word != NO_KEYWORD)
+			return takes_string(token->word);
+		return token->kind != TOKEN_NAME && token->kind != TOKEN_NUMBER;
+	}
+	if (!is_quote(*token->start))
 		return true;
 	if (last->word != NO_KEYWORD)
-		return sql_keyword(last->word)->flags & KEYWORD_RESERVED || last->kind == KW_DATE ||
-		       last->kind == KW_TIME || last->kind == KW_TIMESTAMP;
+		return takes_string(last->word);
 	return last->kind != TOKEN_NAME && last->kind != TOKEN_NUMBER && last->kind != '.';
 }
 
@@ -211,7 +230,7 @@ bool sql_escapes_doubtful(const struct sql_lex *lex)
 {
 	struct sql_lex other = *lex;
 	struct sql_token last = {0}, token;
-	uint32_t names = 1; /* one behind the other, or a string and names */
+	uint32_t names = 0; /* one behind the other: three never are */
 
 	/* Ours: a name directly behind the string? */
 	last.kind = TOKEN_VALUE;

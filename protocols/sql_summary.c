@@ -400,6 +400,8 @@ void sql_summary_finish(struct sql_summary *summary)
 {
 	struct query_class *out = summary->out;
 
+	if (summary->dotted) /* cut behind a schema, whose table is not known */
+		summary->n_names = 0;
 	end_name(summary);
 	if (!summary->named) {
 		bool with = summary->with_depth != UINT32_MAX;
