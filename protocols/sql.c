@@ -185,7 +185,8 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 
 /* --- the other reading --- */
 
-/* May a string stand directly beside this word? Nobody writes so, but where a keyword asks for one. */
+/* May a string stand directly beside this word? Nobody writes so, but where a keyword asks for one.
+ */
 static bool takes_string(uint16_t word)
 {
 	switch (word) {
@@ -209,16 +210,34 @@ static bool is_quote(uint8_t c)
 	return c == '\'' || c == '"';
 }
 
-/* Does `token` directly behind `last` make sense? A word and a string without a blank between them hardly ever do. */
+static bool ends_string(const struct sql_token *token)
+{
+	return token->kind == TOKEN_VALUE && is_quote(token->end[-1]);
+}
+
+/* Is `token` a word directly behind a string, which can only be another name for it: SELECT 'x'a, ?
+ */
+static bool is_alias(const struct sql_token *last, const struct sql_token *token)
+{
+	return last->end == token->start && ends_string(last) &&
+	       (token->kind == TOKEN_NAME ||
+		(token->word != NO_KEYWORD && !takes_string(token->word)));
+}
+
+static bool follows_alias(const struct sql_token *token)
+{
+	return token->kind == ',' || token->kind == ')' || token->kind == ';' ||
+	       (token->word != NO_KEYWORD && sql_keyword(token->word)->flags & KEYWORD_RESERVED);
+}
+
+/* Does `token` directly behind `last` make sense? A word and a string without a blank between them
+ * hardly ever do. */
 static bool may_touch(const struct sql_token *last, const struct sql_token *token)
 {
 	if (last->end != token->start)
 		return true;
-	if (last->kind == TOKEN_VALUE && is_quote(last->end[-1])) {
-		if (token->word != NO_KEYWORD)
-			return takes_string(token->word);
-		return token->kind != TOKEN_NAME && token->kind != TOKEN_NUMBER;
-	}
+	if (ends_string(last))
+		return token->kind != TOKEN_NUMBER;
 	if (!is_quote(*token->start))
 		return true;
 	if (last->word != NO_KEYWORD)
@@ -228,16 +247,14 @@ static bool may_touch(const struct sql_token *last, const struct sql_token *toke
 
 bool sql_escapes_doubtful(const struct sql_lex *lex)
 {
+	struct sql_token last = {.kind = TOKEN_VALUE, .word = NO_KEYWORD, .end = lex->at}, token;
 	struct sql_lex other = *lex;
-	struct sql_token last = {0}, token;
+	bool alias = false;
 	uint32_t names = 0; /* one behind the other: three never are */
 
-	/* Ours: a name directly behind the string? */
-	last.kind = TOKEN_VALUE;
-	last.word = NO_KEYWORD;
-	last.end = other.at;
+	/* Ours: does it make sense? */
 	sql_lex_next(&other, &token);
-	if (token.kind != TOKEN_END && !may_touch(&last, &token))
+	if (token.kind != TOKEN_END && (is_alias(&last, &token) || !may_touch(&last, &token)))
 		return true;
 	other = *lex;
 	other.backslash = false;
@@ -249,8 +266,10 @@ bool sql_escapes_doubtful(const struct sql_lex *lex)
 		if (token.kind == TOKEN_END)
 			return !other.cut || !lex->whole;
 		names = token.kind == TOKEN_NAME ? names + 1 : 0;
-		if (token.kind == TOKEN_BAD || !may_touch(&last, &token) || names > 2)
+		if (token.kind == TOKEN_BAD || names > 2 || !may_touch(&last, &token) ||
+		    (alias && !follows_alias(&token)))
 			return false;
+		alias = is_alias(&last, &token);
 	}
 	return true;
 }
