@@ -18,7 +18,7 @@
  *for this statement. Otherwise the text ends before that string.
  */
 #include <string.h>
-#include "sql_internal.h"
+#include "sql_summary.h"
 
 #define DOUBT_BYTES 4096 /* read this far and sensible still: it stays a doubt */
 
@@ -170,7 +170,10 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 		}
 		if (body.possible)
 			body_add(&body, token.kind);
-		sql_summary_add(&summary, &token);
+		if (sql_summary_idle(&summary, token.kind))
+			summary.last = token.kind;
+		else
+			sql_summary_add(&summary, &token);
 		if (summary.mode == SUMMARY_NO_STATEMENT) {
 			lex.at = lex.end;
 			lex.cut = true;

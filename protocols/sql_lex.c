@@ -16,12 +16,16 @@
  */
 #include <string.h>
 #include "sql_internal.h"
+#include "sql_keyword_find.h"
 #include "sql_scan.h"
 
 void sql_lex_init(struct sql_lex *lex, struct slice text, bool whole)
 {
-	*lex = (struct sql_lex){
-		.at = text.ptr, .end = text.ptr + text.len, .whole = whole, .backslash = true};
+	*lex = (struct sql_lex){.at = text.ptr,
+				.end = text.ptr + text.len,
+				.start = text.ptr,
+				.whole = whole,
+				.backslash = true};
 }
 
 static uint8_t peek(const struct sql_lex *lex, size_t ahead)
@@ -223,7 +227,7 @@ static inline void read_word(struct sql_lex *lex, struct sql_token *token, const
 			     bool system)
 {
 	const uint8_t *end = lex->end;
-	struct sql_word word = sql_scan_word(at, end);
+	struct sql_word word = sql_scan_word(at, end, lex->start);
 	uint8_t next = word.end < end ? *word.end : 0;
 	uint16_t id;
 
@@ -256,14 +260,14 @@ __attribute__((noinline)) static void read_number(struct sql_lex *lex, struct sq
 	struct sql_word word;
 
 	if (stop == lex->at) {
-		read_name(lex, token, sql_scan_word(stop, lex->end).end);
+		read_name(lex, token, sql_scan_word(stop, lex->end, lex->start).end);
 		return;
 	}
 	token->kind = TOKEN_NUMBER;
 	lex->at = stop;
 	if (stop == lex->end || !sql_is_name(*stop))
 		return;
-	word = sql_scan_word(stop, lex->end);
+	word = sql_scan_word(stop, lex->end, lex->start);
 	if (word.len >= KEYWORD_TEXT ||
 	    sql_keyword_find(stop, word.len, word.low, word.high) == NO_KEYWORD)
 		lex->at = word.end;
@@ -457,7 +461,7 @@ __attribute__((noinline)) static void read_by_state(struct sql_lex *lex, struct 
 		lex->state = LEX_NAME;
 		break;
 	case LEX_NAME:
-		read_name(lex, token, sql_scan_word(lex->at, lex->end).end);
+		read_name(lex, token, sql_scan_word(lex->at, lex->end, lex->start).end);
 		break;
 	default:
 		read_variable(lex, token, state == LEX_SYSTEM);
