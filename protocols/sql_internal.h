@@ -119,9 +119,6 @@ bool sql_lex_string(struct sql_lex *lex, uint8_t quote);
  */
 bool sql_escapes_doubtful(const struct sql_lex *lex);
 
-/* Copies the name if it is all printable ASCII, in a few wide moves. */
-bool sql_copy_plain(char *out, const uint8_t *name, size_t len);
-
 /* Names, made valid UTF-8 without control characters. Returns bytes written, at most `size`; *fits
  * tells if all. */
 size_t sql_clean_name(char *out, size_t size, const uint8_t *name, size_t len, bool undouble,

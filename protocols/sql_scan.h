@@ -96,8 +96,8 @@ static inline size_t sql_word_part(__m128i bytes, __m128i *upper)
 }
 
 /* The word at `at`, of a text that begins at `start`. */
-static inline struct sql_word sql_scan_word(const uint8_t *at, const uint8_t *end,
-					    const uint8_t *start)
+static inline __attribute__((always_inline)) struct sql_word
+sql_scan_word(const uint8_t *at, const uint8_t *end, const uint8_t *start)
 {
 	static const uint8_t keep[32] = {
 		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -139,8 +139,8 @@ static inline const uint8_t *sql_scan_string(const uint8_t *at, const uint8_t *e
 
 #else
 
-static inline struct sql_word sql_scan_word(const uint8_t *at, const uint8_t *end,
-					    const uint8_t *start)
+static inline __attribute__((always_inline)) struct sql_word
+sql_scan_word(const uint8_t *at, const uint8_t *end, const uint8_t *start)
 {
 	struct sql_word word = {.end = at};
 	uint8_t upper[16] = {0};
@@ -163,5 +163,47 @@ static inline const uint8_t *sql_scan_string(const uint8_t *at, const uint8_t *e
 }
 
 #endif
+
+/* A bit for each of eight bytes that is no printable ASCII character. */
+static inline uint64_t sql_special(uint64_t bytes)
+{
+	const uint64_t ones = 0x0101010101010101, high = 0x8080808080808080;
+	uint64_t delete = bytes ^ 0x7f * ones;
+
+	return (bytes | ((bytes - 0x20 * ones) & ~bytes) | ((delete - ones) & ~delete)) & high;
+}
+
+/* Copies the name if it is all printable ASCII, in a few wide moves. */
+static inline bool sql_copy_plain(char *out, const uint8_t *name, size_t len)
+{
+	uint64_t bytes, last;
+	uint32_t four;
+
+	if (len >= 8) {
+		for (size_t i = 0; i + 8 < len; i += 8) {
+			memcpy(&bytes, name + i, 8);
+			memcpy(out + i, &bytes, 8);
+			if (sql_special(bytes))
+				return false;
+		}
+		memcpy(&last, name + len - 8, 8);
+		memcpy(out + len - 8, &last, 8);
+		return !sql_special(last);
+	}
+	if (len >= 4) {
+		memcpy(&four, name, 4);
+		memcpy(out, &four, 4);
+		bytes = four;
+		memcpy(&four, name + len - 4, 4);
+		memcpy(out + len - 4, &four, 4);
+		return !sql_special(bytes | (uint64_t)four << 32);
+	}
+	for (size_t i = 0; i < len; i++) {
+		out[i] = (char)name[i];
+		if (name[i] < ' ' || name[i] > '~')
+			return false;
+	}
+	return true;
+}
 
 #endif
