@@ -252,7 +252,7 @@ enum query_verdict mysql_classify(const struct mysql_batch *batch, struct query_
 	struct mysql_packet p = {0};
 	uint64_t end = 0; /* of the packets so far, as they declare it */
 
-	*out = (struct query_batch){.verdict = QUERY_STALE};
+	query_batch_begin(out, QUERY_STALE);
 	while (mysql_next_packet(&stream, &p)) {
 		bool first = !end;
 
@@ -331,7 +331,7 @@ enum query_verdict mysql_classify_prepared(const struct mysql_batch *prepare, st
 	bool whole;
 	struct slice sql = prepared_sql(prepare->stream, inner, &whole);
 
-	*out = (struct query_batch){.verdict = QUERY_UNKNOWN_STATEMENT};
+	query_batch_begin(out, QUERY_UNKNOWN_STATEMENT);
 	if (sql.len) {
 		add_sql(out, sql, whole, false);
 		out->verdict = QUERY_COMMANDS;
