@@ -10,8 +10,8 @@
  *begins; not '=' ? , NUMBER		?, ...			any literal
  *	( ? )			(?)			and ( ?, ... ) is (...)
  *	(?) , (?)		(?) /+ , ... +/	rows of INSERT, and of IN
- *	NULL			?			where it is a value, and not IS NULL, NOT NULL, SET
- *NULL
+ *	NULL			?			where it is a value, and not IS NULL, NOT NULL,
+ *SET NULL
  *
  * Differences from MariaDB 10.11, all of them meant:
  *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and cannot fold it into
@@ -33,7 +33,9 @@
  */
 #include <string.h>
 #include "sql_internal.h"
+#include "sql_scan.h"
 
+#define SLOW   __attribute__((noinline)) /* out of the way of the others */
 #define BOTTOM 5 /* empty tokens below the first, so that looking back needs no checks */
 #define DOTS   4 /* "..." and NUL */
 
@@ -127,7 +129,7 @@ static char *push(struct sql_digest *digest, uint16_t kind, size_t len)
 	return at;
 }
 
-static void push_text(struct sql_digest *digest, uint16_t kind, const char *text, size_t len)
+SLOW static void push_text(struct sql_digest *digest, uint16_t kind, const char *text, size_t len)
 {
 	char *at = push(digest, kind, len);
 
@@ -172,30 +174,33 @@ static void push_sign(struct sql_digest *digest, uint16_t kind)
 	digest->len -= kind == '@'; /* no blank behind it */
 }
 
-static void push_name(struct sql_digest *digest, const struct sql_token *token)
+/* With characters that must be looked at, or too long. */
+SLOW static void push_odd_name(struct sql_digest *digest, const struct sql_token *token)
 {
-	char *at;
 	size_t n, room = QUERY_TEXT_BYTES - digest->len;
-	bool fits;
+	char *at = digest->text + digest->len;
+	bool fits = room >= 4;
 
-	if (token->len + 3 <= room &&
-	    sql_copy_plain(digest->text + digest->len + 1, token->ptr, token->len)) {
-		at = push(digest, TOKEN_NAME, token->len + 2);
-		at[0] = at[token->len + 1] = '`';
-		return;
-	}
-	if (room < 4) {
-		digest->full = true;
-		return;
-	}
-	at = digest->text + digest->len;
-	n = sql_clean_name(at + 1, room - 3, token->ptr, token->len, false, &fits);
+	n = fits ? sql_clean_name(at + 1, room - 3, token->ptr, token->len, false, &fits) : 0;
 	if (!fits) {
 		digest->full = true;
 		return;
 	}
-	at = push(digest, TOKEN_NAME, n + 2);
+	push(digest, TOKEN_NAME, n + 2);
 	at[0] = at[n + 1] = '`';
+}
+
+static void push_name(struct sql_digest *digest, const struct sql_token *token)
+{
+	char *at = digest->text + digest->len;
+	size_t len = token->len;
+
+	if (digest->len + len + 3 > QUERY_TEXT_BYTES || !sql_copy_plain(at + 1, token->ptr, len)) {
+		push_odd_name(digest, token);
+		return;
+	}
+	push(digest, TOKEN_NAME, len + 2);
+	at[0] = at[len + 1] = '`';
 }
 
 /* A literal: the second of a list, or a value by itself. */
@@ -238,7 +243,7 @@ static void push_close(struct sql_digest *digest)
 }
 
 /* Is a NULL behind it a value, and not part of IS NULL, of NOT NULL or of a column's type? */
-static bool null_is_value(const struct sql_digest *digest)
+SLOW static bool null_is_value(const struct sql_digest *digest)
 {
 	switch (top(digest, 0)) {
 	case '=':
@@ -278,7 +283,7 @@ static bool null_is_value(const struct sql_digest *digest)
 }
 
 /* May this name be a password that somebody forgot to quote? */
-static bool follows_password(const struct sql_digest *digest)
+SLOW static bool follows_password(const struct sql_digest *digest)
 {
 	uint16_t last = top(digest, 0), before = top(digest, 1);
 
@@ -308,22 +313,31 @@ void sql_digest_add(struct sql_digest *digest, const struct sql_token *token)
 
 	if (digest->full)
 		return;
-	if (kind == KW_NULL && null_is_value(digest)) {
-		push_value(digest);
-	} else if (kind >= TOKEN_WORDS) {
-		push_keyword(digest, kind);
-	} else if (kind == TOKEN_NAME || kind == TOKEN_QUOTED_NAME) {
+	if (kind >= TOKEN_WORDS) {
+		if (kind == KW_NULL && null_is_value(digest))
+			push_value(digest);
+		else
+			push_keyword(digest, kind);
+		return;
+	}
+	switch (kind) {
+	case TOKEN_NAME:
+	case TOKEN_QUOTED_NAME:
 		if (digest->seen & KEYWORD_PASSWORD && follows_password(digest))
 			push_value(digest);
 		else
 			push_name(digest, token);
-	} else if (kind == TOKEN_NUMBER) {
+		break;
+	case TOKEN_NUMBER:
 		push_number(digest);
-	} else if (kind == TOKEN_VALUE) {
+		break;
+	case TOKEN_VALUE:
 		push_value(digest);
-	} else if (kind == ')') {
+		break;
+	case ')':
 		push_close(digest);
-	} else {
+		break;
+	default:
 		push_sign(digest, kind);
 	}
 }

@@ -74,12 +74,6 @@ _Static_assert(sizeof(struct sql_keyword) == 32,
 extern const struct sql_keyword sql_keywords[KEYWORDS_END - TOKEN_WORDS];
 extern const uint16_t sql_keyword_shown[KEYWORDS_END - TOKEN_WORDS];
 
-/*
- * The word's id, or NO_KEYWORD. `low` and `high`: its first 16 bytes, upper case, NULs behind its
- * end; `word`: all of it, as it came.
- */
-uint16_t sql_keyword_find(const uint8_t *word, size_t len, uint64_t low, uint64_t high);
-
 static inline const struct sql_keyword *sql_keyword(uint16_t id)
 {
 	return &sql_keywords[id - TOKEN_WORDS];
@@ -103,7 +97,7 @@ enum sql_lex_state {
 };
 
 struct sql_lex {
-	const uint8_t *at, *end;
+	const uint8_t *at, *end, *start;
 	bool whole;      /* the text ends at `end` */
 	bool backslash;  /* escapes in strings; not so with NO_BACKSLASH_ESCAPES */
 	bool in_version; /* within a comment whose content the server executes */
@@ -124,9 +118,6 @@ bool sql_lex_string(struct sql_lex *lex, uint8_t quote);
  * quote. False where the text would make no sense then.
  */
 bool sql_escapes_doubtful(const struct sql_lex *lex);
-
-/* Copies the name if it is all printable ASCII, in a few wide moves. */
-bool sql_copy_plain(char *out, const uint8_t *name, size_t len);
 
 /* Names, made valid UTF-8 without control characters. Returns bytes written, at most `size`; *fits
  * tells if all. */

@@ -16,12 +16,20 @@
  */
 #include <string.h>
 #include "sql_internal.h"
+#include "sql_keyword_find.h"
 #include "sql_scan.h"
+
+/* Out of the way of what is done for each word: a function that calls nothing and saves no
+ * registers. */
+#define SLOW __attribute__((noinline))
 
 void sql_lex_init(struct sql_lex *lex, struct slice text, bool whole)
 {
-	*lex = (struct sql_lex){
-		.at = text.ptr, .end = text.ptr + text.len, .whole = whole, .backslash = true};
+	*lex = (struct sql_lex){.at = text.ptr,
+				.end = text.ptr + text.len,
+				.start = text.ptr,
+				.whole = whole,
+				.backslash = true};
 }
 
 static uint8_t peek(const struct sql_lex *lex, size_t ahead)
@@ -77,7 +85,7 @@ static void skip_line(struct sql_lex *lex)
  * At slash, star: a comment, or one whose content is for servers from some version on. 10.11 takes
  * 50700 to 99999 for versions of MySQL that it knows nothing of.
  */
-__attribute__((noinline)) static void read_comment(struct sql_lex *lex)
+SLOW static void read_comment(struct sql_lex *lex)
 {
 	uint32_t version = 0;
 	size_t digits = 0;
@@ -134,8 +142,7 @@ bool sql_lex_string(struct sql_lex *lex, uint8_t quote)
 	return false;
 }
 
-__attribute__((noinline)) static void read_string(struct sql_lex *lex, struct sql_token *token,
-						  size_t prefix)
+SLOW static void read_string(struct sql_lex *lex, struct sql_token *token, size_t prefix)
 {
 	uint8_t quote = lex->at[prefix];
 
@@ -145,7 +152,7 @@ __attribute__((noinline)) static void read_string(struct sql_lex *lex, struct sq
 		token->kind = TOKEN_END;
 }
 
-__attribute__((noinline)) static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
+SLOW static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
 {
 	const uint8_t *quote;
 
@@ -169,7 +176,7 @@ __attribute__((noinline)) static void read_quoted_name(struct sql_lex *lex, stru
 
 /* --- words and numbers --- */
 
-__attribute__((noinline)) static bool is_charset(const uint8_t *word, size_t len)
+SLOW static bool is_charset(const uint8_t *word, size_t len)
 {
 	/* Each between blanks. */
 	static const char names[] =
@@ -200,7 +207,7 @@ static void read_name(struct sql_lex *lex, struct sql_token *token, const uint8_
 }
 
 /* x'1f', _utf8'..': words that begin a literal. */
-__attribute__((noinline)) static bool read_prefix(struct sql_lex *lex, struct sql_token *token)
+SLOW static bool read_prefix(struct sql_lex *lex, struct sql_token *token)
 {
 	if (*token->ptr == '_') {
 		if (!is_charset(token->ptr, token->len))
@@ -219,11 +226,11 @@ __attribute__((noinline)) static bool read_prefix(struct sql_lex *lex, struct sq
  * At a letter. This is where most time goes: what it needs of *lex is kept in variables. `system`:
  * of @@global.x, where keywords may have a '.' behind them, and functions are none.
  */
-static inline void read_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at,
-			     bool system)
+static inline __attribute__((always_inline)) void
+read_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at, bool system)
 {
 	const uint8_t *end = lex->end;
-	struct sql_word word = sql_scan_word(at, end);
+	struct sql_word word = sql_scan_word(at, end, lex->start);
 	uint8_t next = word.end < end ? *word.end : 0;
 	uint16_t id;
 
@@ -248,22 +255,27 @@ static inline void read_word(struct sql_lex *lex, struct sql_token *token, const
 	token->kind = sql_keyword_shown[id - TOKEN_WORDS];
 }
 
+SLOW static const uint8_t *word_end(const struct sql_lex *lex, const uint8_t *at)
+{
+	return sql_scan_word(at, lex->end, lex->start).end;
+}
+
 /* At a digit: a number, or a name that begins with one. What sticks to a number, 1.5abc, is shown
  * no more than it is. */
-__attribute__((noinline)) static void read_number(struct sql_lex *lex, struct sql_token *token)
+SLOW static void read_number(struct sql_lex *lex, struct sql_token *token)
 {
 	const uint8_t *stop = sql_scan_number(lex->at, lex->end);
 	struct sql_word word;
 
 	if (stop == lex->at) {
-		read_name(lex, token, sql_scan_word(stop, lex->end).end);
+		read_name(lex, token, word_end(lex, stop));
 		return;
 	}
 	token->kind = TOKEN_NUMBER;
 	lex->at = stop;
 	if (stop == lex->end || !sql_is_name(*stop))
 		return;
-	word = sql_scan_word(stop, lex->end);
+	word = sql_scan_word(stop, lex->end, lex->start);
 	if (word.len >= KEYWORD_TEXT ||
 	    sql_keyword_find(stop, word.len, word.low, word.high) == NO_KEYWORD)
 		lex->at = word.end;
@@ -331,6 +343,11 @@ static void read_at_sign(struct sql_lex *lex, struct sql_token *token)
 	}
 }
 
+SLOW static void read_system_word(struct sql_lex *lex, struct sql_token *token)
+{
+	read_word(lex, token, lex->at, true);
+}
+
 /* Behind '@': letters, digits and dots, maybe none at all. Behind '@@': a word. */
 static void read_variable(struct sql_lex *lex, struct sql_token *token, bool system)
 {
@@ -339,7 +356,7 @@ static void read_variable(struct sql_lex *lex, struct sql_token *token, bool sys
 		lex->state = peek(lex, 0) == '`' ? LEX_START : LEX_SYSTEM;
 	} else if (system) {
 		if (sql_is_name(peek(lex, 0)))
-			read_word(lex, token, lex->at, true);
+			read_system_word(lex, token);
 		else
 			token->kind = TOKEN_BAD;
 	} else {
@@ -403,7 +420,7 @@ static bool read_if_comment(struct sql_lex *lex)
 }
 
 /* A token of other than letters. False if it was a blank or comment, and none. */
-__attribute__((noinline)) static bool read_other(struct sql_lex *lex, struct sql_token *token)
+SLOW static bool read_other(struct sql_lex *lex, struct sql_token *token)
 {
 	switch (sql_class[*lex->at]) {
 	case CLASS_BLANK:
@@ -446,7 +463,7 @@ __attribute__((noinline)) static bool read_other(struct sql_lex *lex, struct sql
 }
 
 /* What the token before has left to expect. */
-__attribute__((noinline)) static void read_by_state(struct sql_lex *lex, struct sql_token *token)
+SLOW static void read_by_state(struct sql_lex *lex, struct sql_token *token)
 {
 	uint8_t state = lex->state;
 
@@ -457,7 +474,7 @@ __attribute__((noinline)) static void read_by_state(struct sql_lex *lex, struct 
 		lex->state = LEX_NAME;
 		break;
 	case LEX_NAME:
-		read_name(lex, token, sql_scan_word(lex->at, lex->end).end);
+		read_name(lex, token, word_end(lex, lex->at));
 		break;
 	default:
 		read_variable(lex, token, state == LEX_SYSTEM);

@@ -23,47 +23,6 @@ static size_t utf8_length(const uint8_t *s, size_t left)
 	return len;
 }
 
-/* A bit for each of eight bytes that is no printable ASCII character. */
-static uint64_t special(uint64_t bytes)
-{
-	const uint64_t ones = 0x0101010101010101, high = 0x8080808080808080;
-	uint64_t delete = bytes ^ 0x7f * ones;
-
-	return (bytes | ((bytes - 0x20 * ones) & ~bytes) | ((delete - ones) & ~delete)) & high;
-}
-
-bool sql_copy_plain(char *out, const uint8_t *name, size_t len)
-{
-	uint64_t bytes, last;
-	uint32_t four;
-
-	if (len >= 8) {
-		for (size_t i = 0; i + 8 < len; i += 8) {
-			memcpy(&bytes, name + i, 8);
-			memcpy(out + i, &bytes, 8);
-			if (special(bytes))
-				return false;
-		}
-		memcpy(&last, name + len - 8, 8);
-		memcpy(out + len - 8, &last, 8);
-		return !special(last);
-	}
-	if (len >= 4) {
-		memcpy(&four, name, 4);
-		memcpy(out, &four, 4);
-		bytes = four;
-		memcpy(&four, name + len - 4, 4);
-		memcpy(out + len - 4, &four, 4);
-		return !special(bytes | (uint64_t)four << 32);
-	}
-	for (size_t i = 0; i < len; i++) {
-		out[i] = (char)name[i];
-		if (name[i] < ' ' || name[i] > '~')
-			return false;
-	}
-	return true;
-}
-
 size_t sql_clean_name(char *out, size_t size, const uint8_t *name, size_t len, bool undouble,
 		      bool *fits)
 {

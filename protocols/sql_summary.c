@@ -354,22 +354,10 @@ static void dispatch(struct sql_summary *summary, const struct sql_token *token)
 	}
 }
 
-/* Is it of no interest in the midst of a query? Most tokens are. */
-static bool is_idle(const struct sql_summary *summary, uint16_t kind)
-{
-	if (summary->mode != MODE_QUERY || summary->bits & (LEVEL_EXPECT | LEVEL_WITH))
-		return summary->mode == MODE_QUIET;
-	if (kind >= TOKEN_WORDS)
-		return !(sql_keyword(kind)->flags & KEYWORD_SUMMARY);
-	return kind != '(' && kind != ')' && (kind != ',' || !(summary->bits & LEVEL_LIST));
-}
-
 void sql_summary_add(struct sql_summary *summary, const struct sql_token *token)
 {
 	uint8_t *bits = &summary->bits;
 
-	if (is_idle(summary, token->kind))
-		goto done;
 	if (*bits & LEVEL_EXPECT) {
 		if (!summary->n_names && is_skipped(summary, token->kind))
 			goto done;
@@ -400,6 +388,8 @@ void sql_summary_finish(struct sql_summary *summary)
 {
 	struct query_class *out = summary->out;
 
+	if (summary->dotted) /* cut behind a schema, whose table is not known */
+		summary->n_names = 0;
 	end_name(summary);
 	if (!summary->named) {
 		bool with = summary->with_depth != UINT32_MAX;

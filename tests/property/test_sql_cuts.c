@@ -51,6 +51,7 @@ static const struct {
 	/* Sent with NO_BACKSLASH_ESCAPES. A beginning of these may be well-formed in the other
 	   reading only. */
 	{"'C:\\', 'zqx', 'D:\\'", "777123"},
+	{"'C:\\', ' zqx zqx ', 'D:\\'", "' zqx '"},
 	{"'C:\\'", "'zqx'"},
 	{"'C:\\''zqx'", "'zqx\\'"},
 	{"\"C:\\\", \"zqx\"", "777123"},

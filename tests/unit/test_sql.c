@@ -165,6 +165,8 @@ static void test_cut(void **state)
 	check_cut("create tab", "CREATE ...");
 	assert_string_equal(class.operation, "CREATE");
 	check_cut("select 1; ", "SELECT ?");
+	check_cut("select a from db.t", "SELECT `a` FROM `db` . ...");
+	assert_string_equal(class.summary, "SELECT");
 }
 
 /* Sessions with and without NO_BACKSLASH_ESCAPES send the same bytes for different things. */
@@ -190,6 +192,8 @@ static void test_two_readings(void **state)
 	check_text("update t set a = 'C:\\' where b = 'secret'", "UPDATE `t` SET `a` = ...");
 	check_text("select * from t where a='C:\\'and b='secret'",
 		   "SELECT * FROM `t` WHERE `a` = ...");
+	check_text("select * from t where a like 'C:\\'escape'!' and b = 'secret'",
+		   "SELECT * FROM `t` WHERE `a` LIKE ...");
 	check_text("select \"C:\\\", \"secret\"", "SELECT ...");
 	/* A ';' may be in a literal then. */
 	assert_int_equal(classify("select 'C:\\', ' ; select secret from '"), 38);
