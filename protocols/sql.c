@@ -241,7 +241,7 @@ static bool may_touch(const struct sql_token *last, const struct sql_token *toke
 		return true;
 	if (ends_string(last))
 		return token->kind != TOKEN_NUMBER;
-	if (!is_quote(*token->start))
+	if (token->start == token->end || !is_quote(*token->start))
 		return true;
 	if (last->word != NO_KEYWORD)
 		return takes_string(last->word);
