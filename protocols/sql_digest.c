@@ -266,10 +266,19 @@ SLOW static bool null_is_value(const struct sql_digest *digest)
 	case KW_DISTINCTROW:
 	case KW_ALL:
 	case KW_BINARY:
+	case KW_BOTH:
+	case KW_LEADING:
+	case KW_TRAILING:
+	case KW_FROM:
+	case KW_ESCAPE:
 	case KW_RETURNING:
 	case KW_ON:
 	case KW_USING:
 	case KW_IN:
+	case KW_HIGH_PRIORITY:
+	case KW_SQL_BIG_RESULT:
+	case KW_SQL_BUFFER_RESULT:
+	case KW_SQL_SMALL_RESULT:
 	case KW_SQL_CALC_FOUND_ROWS:
 	case KW_SQL_NO_CACHE:
 	case KW_SQL_CACHE:
@@ -277,7 +286,7 @@ SLOW static bool null_is_value(const struct sql_digest *digest)
 	case KW_FOR:
 		return true;
 	case KW_NOT:
-		return starts_expression(top(digest, 1)) && top(digest, 1) != ',';
+		return starts_expression(top(digest, 1));
 	default:
 		return starts_expression(top(digest, 0));
 	}
