@@ -9,7 +9,7 @@
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
 # make bench    figures of the README: what the hooks cost a saturated server; bench-sample: what one sample costs;
 #               bench-rows: how fast unwind rows are built; bench-memory: with 400 objects;
-#               bench-sql: how fast statements are normalised;
+#               bench-sql: how fast statements are normalised; bench-classify: what a sample's query costs user space;
 #               bench-symbolize: names and lines of 100 000 samples, beside perf script (linux-perf)
 # make size     longest functions and files, BPF instructions per program
 
@@ -153,6 +153,8 @@ bench-sample: $(B)/bench/sample_cost
 	@$< $(BENCH_OPTIONS)
 bench-rows: $(B)/bench/rows
 	@$< $(BENCH_OPTIONS)
+bench-classify: $(B)/bench/classify
+	@$< $(BENCH_OPTIONS)
 bench-sql: $(B)/bench/sql
 	@$< $(BENCH_OPTIONS)
 bench-memory: $(B)/wireprof
@@ -181,6 +183,6 @@ clean:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample bench-rows \
-	bench-sql bench-memory bench-symbolize recordings lint size clean
+	bench-classify bench-sql bench-memory bench-symbolize recordings lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

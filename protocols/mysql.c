@@ -105,20 +105,22 @@ static void add_unknown(struct query_batch *out, const char *name, struct slice 
 	out->verdict = QUERY_UNKNOWN_STATEMENT;
 }
 
+static bool is_operation(const struct query_class *class, const char *operation)
+{
+	return !strcmp(class->operation, operation);
+}
+
 /* PREPARE has the summary of what it prepares behind its own name. */
 static void make_prepare(struct query_class *class)
 {
+	bool is_known = !is_operation(class, "UNKNOWN");
 	char summary[QUERY_SUMMARY_BYTES];
 
 	add_text(summary, sizeof(summary), 0, class->summary);
 	add_text(class->operation, sizeof(class->operation), 0, "PREPARE");
-	add_text(class->summary, sizeof(class->summary), 0, "PREPARE ");
-	mysql_cut_at_word(class->summary, sizeof(class->summary), strlen("PREPARE "), summary);
-}
-
-static bool is_operation(const struct query_class *class, const char *operation)
-{
-	return !strcmp(class->operation, operation);
+	add_text(class->summary, sizeof(class->summary), 0, is_known ? "PREPARE " : "PREPARE");
+	if (is_known)
+		mysql_cut_at_word(class->summary, sizeof(class->summary), strlen("PREPARE "), summary);
 }
 
 /* PREPARE name FROM '...' says what it prepares; EXECUTE IMMEDIATE '...' is what it executes. */
@@ -250,11 +252,13 @@ enum query_verdict mysql_classify(const struct mysql_batch *batch, struct query_
 	struct mysql_packet p = {0};
 	uint64_t end = 0; /* of the packets so far, as they declare it */
 
-	*out = (struct query_batch){.verdict = QUERY_STALE};
+	query_batch_begin(out, QUERY_STALE);
 	while (mysql_next_packet(&stream, &p)) {
 		bool first = !end;
 
-		end += MYSQL_HEADER_BYTES + (p.payload.len ? p.length : 0);
+		end += MYSQL_HEADER_BYTES;
+		if (p.payload.len || p.sequence) /* else a command that is not seen */
+			end += p.length;
 		if (!p.payload.len || (p.sequence && !first) || (answered && mysql_is_unanswered(&p)))
 			continue; /* the rest of a command */
 		if (p.sequence)
@@ -327,7 +331,7 @@ enum query_verdict mysql_classify_prepared(const struct mysql_batch *prepare, st
 	bool whole;
 	struct slice sql = prepared_sql(prepare->stream, inner, &whole);
 
-	*out = (struct query_batch){.verdict = QUERY_UNKNOWN_STATEMENT};
+	query_batch_begin(out, QUERY_UNKNOWN_STATEMENT);
 	if (sql.len) {
 		add_sql(out, sql, whole, false);
 		out->verdict = QUERY_COMMANDS;

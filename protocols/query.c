@@ -3,6 +3,13 @@
 #include <string.h>
 #include "query.h"
 
+void query_batch_begin(struct query_batch *batch, enum query_verdict verdict)
+{
+	batch->verdict = verdict;
+	batch->n_classes = batch->n_commands = 0;
+	batch->cut = false;
+}
+
 struct query_class *query_batch_next(struct query_batch *batch, struct query_class *spare)
 {
 	return batch->n_classes < QUERY_BATCH_CLASSES ? &batch->classes[batch->n_classes] : spare;

@@ -38,6 +38,9 @@ struct query_batch {
 	struct query_class classes[QUERY_BATCH_CLASSES];
 };
 
+/* An empty batch. Its classes are left as they are: 50 kB, which nobody reads. */
+void query_batch_begin(struct query_batch *batch, enum query_verdict verdict);
+
 /*
  * Where the next class is to be built: the batch's next free place, or *spare where it has none left. All of the class
  * must be filled in. Then query_batch_add() counts it, joined with its like; the 33rd and later are counted as "other".

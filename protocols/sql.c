@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One statement -> its class: drives the lexer, and decides where the statement ends and where we
- *know too little to go on.
+ * One statement -> its class: drives the lexer, and decides where the statement ends and where too
+ * little is known to go on.
  *
- * A ';' ends a statement, but not within a body: CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2;
- *END. What opens a block is seen by where it stands: IF at the start of a statement is one, IF(
- *elsewhere a function.
+ * A ';' ends a statement, but not within a body: CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END.
+ * What opens a block is seen by where it stands: IF at the start of a statement does, IF( elsewhere
+ * is a function.
+ *
+ * What begins like no statement of SQL is "UNKNOWN", and its text just "...": it may be anything.
  *
  * With NO_BACKSLASH_ESCAPES (and in some Asian character sets) 'C:\' is a whole string, while to us
- *the quote goes on:
+ * the quote goes on:
  *
  *	VALUES ('C:\', 'secret')	ours: 'C:\', ' then the name secret
  *	VALUES ('it\'s', 'fine')	theirs: 'it\' then the name s, directly behind a string
  *
  * A client sends either, and nothing tells which. So at the first string with such a quote the rest
- *is read the other way: mostly it makes no sense then, as in the second line, and the doubt is over
- *for this statement. Otherwise the text ends before that string.
+ * is read the other way: mostly it makes no sense then, as in the second line, and the doubt is over
+ * for this statement. Otherwise the text ends before that string.
  */
 #include <string.h>
 #include "sql_summary.h"
@@ -241,7 +243,7 @@ static bool may_touch(const struct sql_token *last, const struct sql_token *toke
 		return true;
 	if (ends_string(last))
 		return token->kind != TOKEN_NUMBER;
-	if (!is_quote(*token->start))
+	if (token->start == token->end || !is_quote(*token->start))
 		return true;
 	if (last->word != NO_KEYWORD)
 		return takes_string(last->word);

@@ -1,35 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tokens -> what the server has as DIGEST_TEXT of the statement (performance_schema), so that the
- *CPU time of a query class can be laid beside the server's own figures for it.
+ * CPU time of a query class can be laid beside the server's own figures for it.
  *
  * The tokens are kept on a stack, with where each begins in the text. A new one may fold what is on
- *top:
+ * top:
  *
- *	start - NUMBER		?			"start": anything behind which an expression
- *begins; not '=' ? , NUMBER		?, ...			any literal
- *	( ? )			(?)			and ( ?, ... ) is (...)
- *	(?) , (?)		(?) /+ , ... +/	rows of INSERT, and of IN
- *	NULL			?			where it is a value, and not IS NULL, NOT NULL,
- *SET NULL
+ *	start - NUMBER	?		start: anything an expression begins behind, but not '='
+ *	? , NUMBER	?, ...		of any literals
+ *	( ? )		(?)		and ( ?, ... ) is (...)
+ *	(?) , (?)	(?) /+, ... +/	rows of INSERT, and of IN (with stars for the plus signs)
+ *	NULL		?		where it is a value, and not IS NULL, NOT NULL, SET NULL
  *
  * Differences from MariaDB 10.11, all of them meant:
- *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and cannot fold it into
- *lists.
+ *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and no list around it.
  *  - The ".." of FOR i IN 1..3 is itself, and not "(unknown)".
  *  - 1.5abc is "?"; the server has "? `abc`".
  *  - No blank at the end, and no ';' where another statement follows in the same text.
- *  - What is too long ends in "..." at QUERY_TEXT_BYTES; the server cuts at max_digest_length, its
- *hash storage.
+ *  - What is too long ends in "..." at QUERY_TEXT_BYTES; the server cuts at max_digest_length of its
+ *    tokens.
  *  - A statement that was captured in part ends in "..."; of a row that was cut behind other rows
- *nothing is shown.
- *  - Whether a NULL is a value depends on the grammar there; here on the token before it. See
- *null_is_value().
- *  - What follows IDENTIFIED BY, or PASSWORD in SET, CREATE, ALTER, GRANT and CHANGE, is "?" even
- *if it looks like a name. The server takes a string there only.
+ *    nothing is shown. So does one whose strings may end elsewhere, see sql.c, and a malformed one,
+ *    of which the server has no digest at all.
+ *  - Whether a NULL is a value depends on the grammar there; here on the token before it, see
+ *    null_is_value().
+ *  - What follows IDENTIFIED BY, or PASSWORD in SET, CREATE, ALTER, GRANT and CHANGE, is "?" even if
+ *    it looks like a name. The server takes nothing but a string there.
  *  - Words that are keywords of other versions only are names: MySQL 8's LATERAL or OF.
  *  - Content of comments for versions: for 50700 to 99999 skipped (MySQL executes it), from 100000
- *on shown.
+ *    on shown.
+ *  - Optimizer hints are dropped, as MariaDB 10.11 does; MySQL 8 has them in its digests.
+ *  - Bytes of names that are no valid UTF-8, or control characters, are U+FFFD.
  */
 #include <string.h>
 #include "sql_internal.h"
@@ -265,10 +266,19 @@ SLOW static bool null_is_value(const struct sql_digest *digest)
 	case KW_DISTINCTROW:
 	case KW_ALL:
 	case KW_BINARY:
+	case KW_BOTH:
+	case KW_LEADING:
+	case KW_TRAILING:
+	case KW_FROM:
+	case KW_ESCAPE:
 	case KW_RETURNING:
 	case KW_ON:
 	case KW_USING:
 	case KW_IN:
+	case KW_HIGH_PRIORITY:
+	case KW_SQL_BIG_RESULT:
+	case KW_SQL_BUFFER_RESULT:
+	case KW_SQL_SMALL_RESULT:
 	case KW_SQL_CALC_FOUND_ROWS:
 	case KW_SQL_NO_CACHE:
 	case KW_SQL_CACHE:
@@ -276,7 +286,7 @@ SLOW static bool null_is_value(const struct sql_digest *digest)
 	case KW_FOR:
 		return true;
 	case KW_NOT:
-		return starts_expression(top(digest, 1)) && top(digest, 1) != ',';
+		return starts_expression(top(digest, 1));
 	default:
 		return starts_expression(top(digest, 0));
 	}

@@ -74,6 +74,9 @@ _Static_assert(sizeof(struct sql_keyword) == 32,
 extern const struct sql_keyword sql_keywords[KEYWORDS_END - TOKEN_WORDS];
 extern const uint16_t sql_keyword_shown[KEYWORDS_END - TOKEN_WORDS];
 
+/* _utf8mb4 and the like, before a string. */
+bool sql_is_charset(const uint8_t *word, size_t len);
+
 static inline const struct sql_keyword *sql_keyword(uint16_t id)
 {
 	return &sql_keywords[id - TOKEN_WORDS];
@@ -103,14 +106,12 @@ struct sql_lex {
 	bool in_version; /* within a comment whose content the server executes */
 	bool cut;        /* TOKEN_END came before the statement's end was seen */
 	uint8_t state;
-	const uint8_t *escaped_quote; /* of the last string: the first quote with a backslash before
-					 it, or NULL */
+	const uint8_t *escaped_quote; /* the first of the last string, or NULL */
 };
 
 void sql_lex_init(struct sql_lex *lex, struct slice text, bool whole);
 void sql_lex_next(struct sql_lex *lex, struct sql_token *token);
-/* Goes behind the closing quote of a string whose content begins at lex->at. False where it has
- * none. */
+/* Goes behind the closing quote of a string whose content begins at lex->at. False if it has none. */
 bool sql_lex_string(struct sql_lex *lex, uint8_t quote);
 
 /*
@@ -119,8 +120,7 @@ bool sql_lex_string(struct sql_lex *lex, uint8_t quote);
  */
 bool sql_escapes_doubtful(const struct sql_lex *lex);
 
-/* Names, made valid UTF-8 without control characters. Returns bytes written, at most `size`; *fits
- * tells if all. */
+/* Names, made valid UTF-8 without control characters. Returns bytes written; *fits if it was all. */
 size_t sql_clean_name(char *out, size_t size, const uint8_t *name, size_t len, bool undouble,
 		      bool *fits);
 

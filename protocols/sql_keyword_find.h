@@ -2,8 +2,7 @@
 /*
  * Is this word a keyword? A perfect hash: one multiplication, two small tables, one comparison.
  *
- *	first 16 bytes, length -> hash -> bucket -> displacement -> slot -> the one keyword it could
- *be
+ *	first 16 bytes, length -> hash -> bucket -> displacement -> slot -> the one it could be
  */
 #ifndef WIREPROF_SQL_KEYWORD_FIND_H
 #define WIREPROF_SQL_KEYWORD_FIND_H

@@ -8,19 +8,16 @@
  *	a--1, a -- 1		two signs; a comment
  *	x'1f', n'..', _utf8'..'	strings all
  *	@x, @@x, @`x`, @'x'	a value to us (as to the server), a name, a name, a value
- *	/ *! 1 * / / *M! 1 * /	no comment: the server executes what is in it, up to the version it
- *is for
+ *	/+! 1 +/, /+M! 1 +/	with stars for plus signs: the server executes what is in them
  *
- * A capture may end anywhere. The last token of a cut text could go on in any way, so it is left
- *out.
+ * A capture may end anywhere. The last token of a cut text could go on in any way: it is left out.
  */
 #include <string.h>
 #include "sql_internal.h"
 #include "sql_keyword_find.h"
 #include "sql_scan.h"
 
-/* Out of the way of what is done for each word: a function that calls nothing and saves no
- * registers. */
+/* Out of the way of what is done for each word. */
 #define SLOW __attribute__((noinline))
 
 void sql_lex_init(struct sql_lex *lex, struct slice text, bool whole)
@@ -37,17 +34,15 @@ static uint8_t peek(const struct sql_lex *lex, size_t ahead)
 	return (size_t)(lex->end - lex->at) > ahead ? lex->at[ahead] : 0;
 }
 
-static void *to_end(struct sql_lex *lex)
+static void to_end(struct sql_lex *lex)
 {
 	lex->at = lex->end;
 	lex->cut = true;
-	return NULL;
 }
 
 /* --- comments --- */
 
-/* Behind the '*' and '/' that end a comment; one within it, where the server lets that be, is
- * skipped. */
+/* Behind the end of a comment. `nested`: one may be within it, where the server allows that. */
 static void skip_comment(struct sql_lex *lex, bool nested)
 {
 	while (lex->at < lex->end) {
@@ -176,26 +171,6 @@ SLOW static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
 
 /* --- words and numbers --- */
 
-SLOW static bool is_charset(const uint8_t *word, size_t len)
-{
-	/* Each between blanks. */
-	static const char names[] =
-		" armscii8 ascii big5 binary cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 cp932"
-		" dec8 eucjpms euckr gb18030 gb2312 gbk geostd8 greek hebrew hp8 keybcs2 koi8r "
-		"koi8u"
-		" latin1 latin2 latin5 latin7 macce macroman sjis swe7 tis620 ucs2 ujis utf16 "
-		"utf16le"
-		" utf32 utf8 utf8mb3 utf8mb4 ";
-	char name[16] = " ";
-
-	if (len > sizeof(name) - 2)
-		return false;
-	for (size_t i = 1; i < len; i++)
-		name[i] = (char)(word[i] | 0x20);
-	name[len] = ' ';
-	return strstr(names, name) != NULL;
-}
-
 static void read_name(struct sql_lex *lex, struct sql_token *token, const uint8_t *end)
 {
 	token->kind = TOKEN_NAME;
@@ -210,7 +185,7 @@ static void read_name(struct sql_lex *lex, struct sql_token *token, const uint8_
 SLOW static bool read_prefix(struct sql_lex *lex, struct sql_token *token)
 {
 	if (*token->ptr == '_') {
-		if (!is_charset(token->ptr, token->len))
+		if (!sql_is_charset(token->ptr, token->len))
 			return false;
 		token->kind = TOKEN_CHARSET;
 		return true;

@@ -57,8 +57,7 @@ static inline __m128i sql_in_range(__m128i bytes, uint8_t first, uint8_t last)
 	return _mm_cmplt_epi8(moved, _mm_set1_epi8((char)(last - first + 1 - 0x80)));
 }
 
-/* 16 bytes from `at` on, NULs for what is behind the text's end. Nothing outside of the text is
- * touched. */
+/* 16 bytes from `at` on, NULs for what is behind the end. Nothing outside of the text is read. */
 static inline __m128i sql_load(const uint8_t *at, const uint8_t *end, const uint8_t *start)
 {
 	uint64_t low = 0, high = 0;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Summaries of statements by their first words: which ones there are, what their operation is, and
- *whether the names that follow may be told. See sql_summary.c.
+ * whether the names that follow may be told. See sql_summary.c.
  *
- *	CREATE UNIQUE INDEX i ON t	verb CREATE, then the kind of thing, INDEX, then its name,
- *then a table's SHOW FULL COLUMNS FROM t	words that are no names; a table in a few cases
- *	CREATE USER bob			no name: it is one of an account
+ *	CREATE UNIQUE INDEX i ON t	verb, kind of thing, its name, then the one of a table
+ *	SHOW FULL COLUMNS FROM t	words that are no names; a table in a few cases
+ *	CREATE USER bob			no name: it is the one of an account
  */
 #include <string.h>
 #include "sql_summary.h"
@@ -29,6 +29,113 @@ static void begin_names(struct sql_summary *summary, const struct sql_token *tok
 	sql_summary_expect(summary, bits, target);
 }
 
+enum beginning {
+	NONE,        /* no statement begins so */
+	QUIET,       /* nothing to be said but this word */
+	TWO_WORDS,   /* START TRANSACTION */
+	OBJECT,      /* CREATE ... TABLE */
+	TABLE_NAMES, /* the words that follow are names of tables, or an own statement */
+	TABLE_NAME,
+	OTHER_NAME,
+};
+
+static const struct {
+	uint16_t kind;
+	uint8_t beginning;
+} beginnings[] = {
+	{KW_EXPLAIN, TABLE_NAMES},
+	{KW_DESC, TABLE_NAMES},
+	{KW_ANALYZE, TABLE_NAMES},
+	{KW_HANDLER, TABLE_NAME},
+	{KW_TABLE, TABLE_NAME},
+	{KW_CALL, OTHER_NAME},
+	{KW_USE, OTHER_NAME},
+	{KW_CREATE, OBJECT},
+	{KW_ALTER, OBJECT},
+	{KW_DROP, OBJECT},
+	{KW_RENAME, OBJECT},
+	{KW_TRUNCATE, OBJECT},
+	{KW_OPTIMIZE, OBJECT},
+	{KW_CHECK, OBJECT},
+	{KW_CHECKSUM, OBJECT},
+	{KW_REPAIR, OBJECT},
+	{KW_LOCK, TWO_WORDS},
+	{KW_LOAD, TWO_WORDS},
+	{KW_START, TWO_WORDS},
+	{KW_STOP, TWO_WORDS},
+	{KW_XA, TWO_WORDS},
+	{KW_UNLOCK, TWO_WORDS},
+	{KW_FLUSH, TWO_WORDS},
+	{KW_RESET, TWO_WORDS},
+	{KW_CHANGE, TWO_WORDS},
+	{KW_PURGE, TWO_WORDS},
+	{KW_INSTALL, TWO_WORDS},
+	{KW_UNINSTALL, TWO_WORDS},
+	{KW_RELEASE, TWO_WORDS},
+	{KW_DEALLOCATE, TWO_WORDS},
+	{KW_BACKUP, QUIET},
+	{KW_BEGIN, QUIET},
+	{KW_BINLOG, QUIET},
+	{KW_CACHE, QUIET},
+	{KW_CASE, QUIET},
+	{KW_COMMIT, QUIET},
+	{KW_DO, QUIET},
+	{KW_EXECUTE, QUIET},
+	{KW_FOR, QUIET},
+	{KW_GET, QUIET},
+	{KW_GRANT, QUIET},
+	{KW_HELP, QUIET},
+	{KW_IF, QUIET},
+	{KW_IMPORT, QUIET},
+	{KW_KILL, QUIET},
+	{KW_LOOP, QUIET},
+	{KW_PREPARE, QUIET},
+	{KW_REPEAT, QUIET},
+	{KW_RESIGNAL, QUIET},
+	{KW_REVOKE, QUIET},
+	{KW_ROLLBACK, QUIET},
+	{KW_SAVEPOINT, QUIET},
+	{KW_SHUTDOWN, QUIET},
+	{KW_SIGNAL, QUIET},
+	{KW_WHILE, QUIET},
+};
+
+static uint8_t find_beginning(uint16_t kind)
+{
+	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+		if (beginnings[i].kind == kind)
+			return beginnings[i].beginning;
+	return NONE;
+}
+
+/* Of other statements than queries. */
+static bool begin_other(struct sql_summary *summary, const struct sql_token *token)
+{
+	switch (find_beginning(token->kind)) {
+	case TABLE_NAMES:
+		begin_names(summary, token, LEVEL_LIST, TARGET_TABLE);
+		return true;
+	case TABLE_NAME:
+		begin_names(summary, token, 0, TARGET_TABLE);
+		return true;
+	case OTHER_NAME:
+		begin_names(summary, token, 0, TARGET_OTHER);
+		return true;
+	case OBJECT:
+		begin_second_word(summary, token, MODE_OBJECT);
+		return true;
+	case TWO_WORDS:
+		begin_second_word(summary, token, MODE_SECOND_WORD);
+		return true;
+	case QUIET:
+		sql_summary_operation(summary, token->word);
+		summary->mode = MODE_QUIET;
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool sql_summary_begin(struct sql_summary *summary, const struct sql_token *token)
 {
 	switch (token->kind) {
@@ -47,46 +154,6 @@ bool sql_summary_begin(struct sql_summary *summary, const struct sql_token *toke
 		summary->with_depth = summary->depth;
 		summary->bits = LEVEL_WITH;
 		return true;
-	case KW_EXPLAIN:
-	case KW_DESC:
-	case KW_ANALYZE:
-		begin_names(summary, token, LEVEL_LIST, TARGET_TABLE);
-		return true;
-	case KW_HANDLER:
-	case KW_TABLE:
-		begin_names(summary, token, 0, TARGET_TABLE);
-		return true;
-	case KW_CALL:
-	case KW_USE:
-		begin_names(summary, token, 0, TARGET_OTHER);
-		return true;
-	case KW_CREATE:
-	case KW_ALTER:
-	case KW_DROP:
-	case KW_RENAME:
-	case KW_TRUNCATE:
-	case KW_OPTIMIZE:
-	case KW_CHECK:
-	case KW_CHECKSUM:
-	case KW_REPAIR:
-		begin_second_word(summary, token, MODE_OBJECT);
-		return true;
-	case KW_LOCK:
-	case KW_LOAD:
-	case KW_START:
-	case KW_STOP:
-	case KW_XA:
-	case KW_UNLOCK:
-	case KW_FLUSH:
-	case KW_RESET:
-	case KW_CHANGE:
-	case KW_PURGE:
-	case KW_INSTALL:
-	case KW_UNINSTALL:
-	case KW_RELEASE:
-	case KW_DEALLOCATE:
-		begin_second_word(summary, token, MODE_SECOND_WORD);
-		return true;
 	case KW_SHOW:
 		sql_summary_operation(summary, token->word);
 		summary->object = token->kind;
@@ -96,36 +163,8 @@ bool sql_summary_begin(struct sql_summary *summary, const struct sql_token *toke
 		sql_summary_operation(summary, token->word);
 		summary->mode = MODE_SET;
 		return true;
-	case KW_BACKUP:
-	case KW_BEGIN:
-	case KW_BINLOG:
-	case KW_CACHE:
-	case KW_CASE:
-	case KW_COMMIT:
-	case KW_DO:
-	case KW_EXECUTE:
-	case KW_FOR:
-	case KW_GET:
-	case KW_GRANT:
-	case KW_HELP:
-	case KW_IF:
-	case KW_IMPORT:
-	case KW_KILL:
-	case KW_LOOP:
-	case KW_PREPARE:
-	case KW_REPEAT:
-	case KW_RESIGNAL:
-	case KW_REVOKE:
-	case KW_ROLLBACK:
-	case KW_SAVEPOINT:
-	case KW_SHUTDOWN:
-	case KW_SIGNAL:
-	case KW_WHILE:
-		sql_summary_operation(summary, token->word);
-		summary->mode = MODE_QUIET;
-		return true;
 	default:
-		return false;
+		return begin_other(summary, token);
 	}
 }
 

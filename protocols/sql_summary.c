@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tokens -> "INSERT shipping_details SELECT orders": operations and what they work on, in the order
- *in which they come (OpenTelemetry semantic conventions, database spans, "Generating a summary of
- *the query").
+ * in which they come (OpenTelemetry semantic conventions, database spans, "Generating a summary of
+ * the query").
  *
  *	SELECT * FROM songs s, artists		SELECT songs artists
  *	SELECT a FROM (SELECT * FROM orders) t	SELECT SELECT orders
- *	WITH c AS (SELECT 1 FROM t) UPDATE c..	UPDATE SELECT t		the main verb comes first;
- *common table expressions are no tables CREATE UNIQUE INDEX i ON t (a)		CREATE INDEX i t
+ *	WITH c AS (SELECT 1 FROM t) DELETE ..	DELETE SELECT t ..
+ *	CREATE UNIQUE INDEX i ON t (a)		CREATE INDEX i t
  *	EXPLAIN SELECT 1 FROM t			EXPLAIN SELECT t
  *
+ * The convention says nothing of common table expressions: their names are left out, being no
+ * tables, and their queries are shown as those of anonymous tables are. The main verb comes first,
+ * for it is the operation.
+ *
  * No grammar: one set of bits for each open parenthesis says whether the next name is one of a
- *table. Names are left out of statements about accounts, prepared statements, savepoints,
- *variables.
+ * table. Names are left out of statements about accounts, prepared statements, savepoints and
+ * variables.
  */
 #include <string.h>
 #include <strings.h>

@@ -10,7 +10,7 @@
 
 #define SQL_CORPUS "tests/corpus/sql"
 
-static const char *const sql_corpus_files[] = {"bench", "ddl", "dml", "orm", "other"};
+static const char *const sql_corpus_files[] = {"bench", "ddl", "dml", "orm", "other", "rules"};
 #define SQL_CORPUS_FILES (sizeof(sql_corpus_files) / sizeof(sql_corpus_files[0]))
 
 /* All of a file, with a NUL behind it; exits where there is none. To be freed. */

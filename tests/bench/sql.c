@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How fast statements are normalised: each set of statements is classified again and again, and
- *what one pass takes is the median of all passes.
+ * what one pass takes is the median of all passes.
  *
  *	sql [-n PASSES]		default: 400
  */

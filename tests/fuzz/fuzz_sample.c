@@ -66,6 +66,12 @@ static struct evidence make_evidence(uint8_t bits)
 	};
 }
 
+/* Whose bytes are the PREPARE's of what the last command of several executes. */
+static bool is_last_of_several(const struct sample_event *e)
+{
+	return e->flags & REQUEST_MYSQL && e->flags & REQUEST_PREPARED && e->commands > 1 && e->command != COM_OPAQUE;
+}
+
 static void attribute_sample(const struct sample *s, uint8_t evidence_bits, uint8_t server_bits)
 {
 	static uint8_t listening[PORT_BITMAP_BYTES];
@@ -88,6 +94,7 @@ static void attribute_sample(const struct sample *s, uint8_t evidence_bits, uint
 	for (int i = server_bits & 32 ? 20 : 1; i; i--) { /* replies are split over the last ones */
 		attribute(&a, &process, s, &evidence, &out);
 		check_attribution(&out);
+		assert(out.kind != ATTRIBUTION_EXACT || !is_last_of_several(s->event));
 	}
 	intern_fini(&process.operations);
 	free(process.replies);

@@ -6,7 +6,7 @@
  *	byte 1..   the text
  *
  * What must hold for any input is asserted: progress, bounds, text that is printable UTF-8, a
- *summary that begins with the operation.
+ * summary that begins with the operation.
  */
 #include <assert.h>
 #include <string.h>

@@ -21,6 +21,7 @@ from mariadb_wire import Connection, SqlError
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CORPUS = os.path.join(ROOT, "tests", "corpus", "sql")
 PROGRAM = os.path.join(ROOT, os.environ.get("B", "build"), "tests", "sql", "digest")
+USE = "USE /* ours */ test"
 HISTORY = "FROM performance_schema.events_statements_history WHERE thread_id = %d"
 
 
@@ -36,7 +37,7 @@ class Oracle:
 
     def _connect(self):
         self.session = Connection(self.path)
-        self.session.query("USE test")
+        self.session.query(USE)
         self.thread = int(self.monitor.query("SELECT thread_id FROM performance_schema.threads WHERE processlist_id = %d"
                                              % self.session.thread_id)[0][0])
 
@@ -59,9 +60,10 @@ class Oracle:
         rows, deadline = [], time.monotonic() + 5
         while not rows and time.monotonic() < deadline:
             rows = self._history("digest_text", " AND event_id > %d AND COALESCE(nesting_event_level, 0) = 0 "
-                                 "AND event_name LIKE 'statement/sql/%%' ORDER BY event_id LIMIT 1" % before)
+                                 "AND event_name LIKE 'statement/sql/%%' AND sql_text <> '%s' ORDER BY event_id LIMIT 1"
+                                 % (before, USE))
         self.session.reset()
-        self.session.query("USE test")
+        self.session.query(USE)
         return rows[0][0].decode().rstrip(" ") if rows and rows[0][0] is not None else None
 
 

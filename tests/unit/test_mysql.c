@@ -146,6 +146,7 @@ static void test_queries(void **state)
 	expect_sql(COM_STMT_PREPARE, "SELECT a FROM t WHERE b = ?", "PREPARE", "PREPARE SELECT t",
 		   "SELECT `a` FROM `t` WHERE `b` = ?");
 	expect_sql(COM_STMT_PREPARE, "", "PREPARE", "PREPARE", "PREPARE");
+	expect_sql(COM_STMT_PREPARE, "GARBAGE", "PREPARE", "PREPARE", "...");
 	/* Of the statements in a PREPARE there is only one. */
 	expect_sql(COM_STMT_PREPARE, "SELECT 1 FROM t; DELETE FROM t", "PREPARE", "PREPARE SELECT t",
 		   "SELECT ? FROM `t`");
@@ -423,8 +424,13 @@ static void test_odd_packets(void **state)
 	/* Other numbers go on with the command before: the contents of a file, say. */
 	put_header(&s, 9, 1);
 	put(&s, "\x03SELECT 1", 9);
-	put_header(&s, 0, 2);
+	put_header(&s, 5, 2); /* to come */
 	expect(&s, QUERY_COMMANDS, "PING", "PING", "PING");
+	s.bytes[s.n - 1] = 0; /* a command */
+	classify(&s, s.n, s.n);
+	assert_false(batch.cut);
+	classify(&s, s.n, s.n + 5);
+	assert_true(batch.cut);
 	/* In front there is the handshake response. */
 	s.n = 0;
 	put_header(&s, 9, 1);
