@@ -9,6 +9,7 @@
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
 # make bench    figures of the README: what the hooks cost a saturated server; bench-sample: what one sample costs;
 #               bench-rows: how fast unwind rows are built; bench-memory: with 400 objects;
+#               bench-sql: how fast statements are normalised;
 #               bench-symbolize: names and lines of 100 000 samples, beside perf script (linux-perf)
 # make size     longest functions and files, BPF instructions per program
 
@@ -24,7 +25,7 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
 CFLAGS  ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -I. -I$(B)/gen
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g
-LIBS    := -lbpf -ldw -lelf -lz -llzma -lprotobuf-c -liberty -lmd -lm -pthread
+LIBS    := -lbpf -ldw -lelf -lz -lzstd -llzma -lprotobuf-c -liberty -lmd -lm -pthread
 ARCH    := x86
 
 SRC     := $(wildcard profiler/*.c symbolizer/*.c protocols/*.c out/*.c)
@@ -63,7 +64,7 @@ $(B)/san/gen/%.o: $(B)/gen/%.c
 	$(call say,CC)$(CC) -I$(B)/gen $(SAN) -MMD -c -o $@ $<
 
 # --- what runs in the kernel: no vmlinux.h, so it builds in a container ---
-$(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h)
+$(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h) protocols/mysql_wire.h
 	@mkdir -p $(@D)
 	$(call say,BPF)$(CLANG) -target bpf -D__TARGET_ARCH_$(ARCH) -O2 -g -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror -I. -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
 $(B)/gen/wireprof.skel.h: $(B)/gen/wireprof.bpf.o
@@ -79,7 +80,7 @@ $(B)/gen/page.h: out/page.html
 	$(call say,GEN){ echo 'static const unsigned char page_html[] = {'; od -An -v -tx1 $< | sed 's/\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@.tmp && mv $@.tmp $@
 
 # --- packages: a fresh Debian has none of these; what is there already is left alone ---
-BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev liblzma-dev libprotobuf-c-dev \
+BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev liblzma-dev libprotobuf-c-dev \
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
 CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go rustc nodejs musl-tools binutils elfutils mariadb-server \
@@ -107,19 +108,24 @@ $(B)/tests/%: tests/%.c $(TEST_LIB_OBJ)
 
 # The unwinder on the host, over recorded stacks. make recordings takes new ones (root, gdb's rights).
 REPLAY_SRC := tests/replay/recording.c tests/replay/recording_write.c tests/replay/host_unwind.c
-REPLAY_FLAGS := $(ALL_CFLAGS) $(SAN) -Itests/replay/shim -Itests/replay
+REPLAY_FLAGS := $(ALL_CFLAGS) -Wno-unused-parameter $(SAN) -Itests/replay/shim -Itests/replay
 $(B)/tests/replay/%: tests/replay/%.c $(REPLAY_SRC) $(wildcard tests/replay/*.h bpf/*.h) $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(REPLAY_SRC) $(TEST_LIB_OBJ) $(LIBS)
+# MySQL's connections on the host, over recorded ones.
+$(B)/tests/replay/mysql: tests/replay/mysql.c $(wildcard bpf/*.h protocols/*.h) $(TEST_LIB_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(TEST_LIB_OBJ) $(LIBS)
 recordings: $(B)/tests/replay/record $(B)/tests/replay/replay
 	@/usr/bin/python3 tests/replay/make_recordings.py
 
-test: $(UNIT) $(B)/tests/replay/replay $(B)/wireprof
-	@set -e; for t in $(UNIT) $(B)/tests/replay/replay; do echo "== $$t"; $$t; done
+REPLAYS := $(B)/tests/replay/replay $(B)/tests/replay/mysql
+test: $(UNIT) $(REPLAYS) $(B)/wireprof
+	@set -e; for t in $(UNIT) $(REPLAYS); do echo "== $$t"; $$t; done
 
 # Against real servers, as root. LIVE=test_cli runs one file, TEST=test_io_threads one test.
 LIVE ?= test_*
-live: $(B)/wireprof $(B)/tests/page/make_page $(B)/tests/property/test_unwind_rows
+live: $(B)/wireprof $(B)/tests/sql/digest $(B)/tests/page/make_page $(B)/tests/property/test_unwind_rows
 	@mkdir -p $(B)/page && $(B)/tests/page/make_page $(B)/page
 	@/usr/bin/python3 -m unittest discover -v -s tests/live -p '$(LIVE).py' $(TEST:%=-k %)
 
@@ -147,6 +153,8 @@ bench-sample: $(B)/bench/sample_cost
 	@$< $(BENCH_OPTIONS)
 bench-rows: $(B)/bench/rows
 	@$< $(BENCH_OPTIONS)
+bench-sql: $(B)/bench/sql
+	@$< $(BENCH_OPTIONS)
 bench-memory: $(B)/wireprof
 	@B=$(B) /usr/bin/python3 tests/bench/memory.py
 
@@ -173,6 +181,6 @@ clean:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample bench-rows \
-	bench-memory bench-symbolize recordings lint size clean
+	bench-sql bench-memory bench-symbolize recordings lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

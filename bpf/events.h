@@ -9,6 +9,7 @@
  *				the first, the address less one is in the instruction that the frame stands at
  *			u8 head[head_bytes], u8 tail[tail_bytes]	request bytes
  *	EVENT_FORK, EVENT_EXEC, EVENT_EXIT	struct process_event
+ *	EVENT_MYSQL	struct process_event: the process speaks MySQL; sent while replies are not looked at
  *
  * user -> kernel: which processes (targets), where their objects are mapped (process_maps), and the
  * objects' unwind rows (tables). Both of the latter are sorted arrays cut into chunks, with a directory of
@@ -19,6 +20,7 @@
 #define WIREPROF_EVENTS_H
 
 #include <linux/types.h>
+#include "../protocols/mysql_wire.h"
 #include "unwind_row.h"
 
 #define MAX_TARGETS	  4096	/* processes; beyond: counted in targets_full */
@@ -36,6 +38,10 @@
 #define TAIL_BYTES	  4096 /* read when a sample fires */
 #define HEAD_COPY_MIN	  2048 /* a receive of this size is worth the copy */
 #define COMM_BYTES	  16
+#define MAX_CONNECTIONS	  16384 /* that speak MySQL */
+#define MAX_PREPARED	  16384 /* prepared statements remembered; as many as a server allows by default */
+#define STREAM_BYTES	  4096	/* of a command, copied when received */
+#define ORIGIN_BYTES	  256	/* of the command that chose the schema */
 
 /* --- mappings of a process --- */
 
@@ -141,9 +147,70 @@ struct head_copy {
 	__u8 bytes[2 * HEAD_BYTES]; /* HEAD_BYTES are used; the rest is for the verifier's bound on an append */
 };
 
+/* --- MySQL: see mysql.h --- */
+
+enum mysql_flags {
+	MYSQL_SURE = 1 << 0,	   /* a command or a handshake was seen: this is MySQL, and this the server's side */
+	MYSQL_HEADERS = 1 << 1,	   /* the server reads a packet's header first, then the rest */
+	MYSQL_COMPRESSES = 1 << 2, /* the client asked for compression; it begins with the first command */
+	MYSQL_COMPRESSED = 1 << 3, /* packets have the header of the compressed protocol */
+	MYSQL_ENCRYPTED = 1 << 4,  /* TLS */
+	MYSQL_LONG = 1 << 5,	   /* the packet is of the greatest length: the next goes on with it */
+	MYSQL_FRESH = 1 << 6,	   /* of a command's packet, the payload is still to come */
+	MYSQL_COLLECT = 1 << 7,	   /* what comes is the command's */
+	MYSQL_DATA = 1 << 8,	   /* what comes is what the command asked the client for: LOAD DATA LOCAL */
+	MYSQL_IN_PLAY = 1 << 9,	   /* part of the batch came in this receive */
+	MYSQL_PREPARING = 1 << 10, /* the reply brings a statement's id */
+	MYSQL_SCHEMA = 1 << 11,	   /* the command chose a schema, if the reply does not refuse */
+	MYSQL_NAMED = 1 << 12,	   /* EXECUTE name: `statement` is a hash of the name */
+};
+
+/*
+ * A connection that speaks MySQL; value of the connections map, whose key is the socket's kernel address. A batch is the
+ * commands that come in one receive, nearly always one; `stream` has its packets as they came, headers and all.
+ */
+struct mysql_connection {
+	__u64 since_ns;	  /* when it began or was reset: what was prepared before then is gone */
+	__u64 buffer;	  /* of the receive at hand */
+	__u64 received;	  /* bytes of the batch, so far */
+	__u32 n, at;	  /* bytes of the receive at hand, and how far it was followed */
+	__u32 from;	  /* where in it the batch begins or goes on */
+	__u32 inode;	  /* of the socket: another one can come to lie at the same address */
+	__u32 left;	  /* of the packet at hand, still to come */
+	__u32 flags;	  /* enum mysql_flags */
+	__u32 prepared;	  /* id of the statement that was prepared last; 0: none */
+	__u32 statement;  /* that the command is about */
+	__u32 scan, word; /* of the SQL that is looked at: how far, and the hash of its word */
+	__u32 reader;	  /* the thread that received last: nobody else works for the command */
+	__u32 sequence;	  /* of the last packet; 0 behind an empty one */
+	__u32 used;	  /* mysql_epoch of the last receive */
+	__u32 reserved;
+	__u16 commands;	  /* of the batch: begun, */
+	__u16 whole;	  /* and received to the end */
+	__u16 origin_bytes;
+	__u8 command;	  /* enum mysql_command; the last of the batch */
+	__u8 header_bytes; /* of the next packet's header, so far */
+	__u8 header[8];
+	__u8 origin[ORIGIN_BYTES]; /* the first bytes of the command that chose the schema, as in stream */
+	__u32 bytes;		   /* in stream; from here on as in struct prepared_statement */
+	__u8 stream[2 * STREAM_BYTES]; /* STREAM_BYTES are used; the rest is for the verifier's bound on an append */
+};
+
+/* Value of the prepared map: the batch that prepared the statement. */
+struct prepared_statement {
+	__u32 bytes;
+	__u8 stream[STREAM_BYTES];
+};
+
+struct prepared_key {
+	__u64 sock, since_ns; /* the connection */
+	__u32 id;	      /* the server's, or a hash of the name that SQL gave it, */
+	__u32 named;	      /* then 1 */
+};
+
 /* --- events --- */
 
-enum event_type { EVENT_SAMPLE = 1, EVENT_FORK, EVENT_EXEC, EVENT_EXIT };
+enum event_type { EVENT_SAMPLE = 1, EVENT_FORK, EVENT_EXEC, EVENT_EXIT, EVENT_MYSQL };
 
 struct event_header {
 	__u32 type; /* enum event_type */
@@ -193,6 +260,9 @@ struct process_event {
 	X(REQUEST_LOST, "samples whose request was forgotten before they fired")                   \
 	X(REQUEST_UNREADABLE, "samples whose request bytes could not be read")                     \
 	X(TARGETS_FULL, "processes not followed: target table full")                               \
+	X(CONNECTIONS_FULL, "MySQL receives not followed: no room for the connection")                      \
+	X(PREPARED, "MySQL statements prepared")                                                   \
+	X(PREPARED_FULL, "MySQL prepared statements not remembered: no room")                       \
 	X(GUESSED_FRAMES, "frames left by frame pointer or by a return address on the stack")                 \
 	X(GUESSED_SAMPLES, "samples with such frames")
 
@@ -213,6 +283,8 @@ enum sample_flags {
 	REQUEST_NO_READ = 1 << 3,  /* tail could not be read */
 	REQUEST_BYPASS = 1 << 4,   /* the thread's last receive bypassed the system calls we read */
 	SOCKET_NAMED = 1 << 5,	   /* AF_UNIX: bound to a path, so the server's side */
+	REQUEST_MYSQL = 1 << 6,	   /* from the connections map: head is the origin, tail the stream */
+	REQUEST_PREPARED = 1 << 7, /* tail is the stream that prepared the statement */
 };
 
 struct sample_event {
@@ -228,11 +300,18 @@ struct sample_event {
 	__u32 tail_bytes;
 	__u64 received;	    /* bytes of the message so far */
 	__u64 last_received; /* bytes of the last receive */
+	__u32 statement;     /* with REQUEST_MYSQL: these, as in struct mysql_connection */
+	__u16 mysql;	     /* enum mysql_flags */
+	__u8 command, commands;
+	__u64 sock, since_ns; /* likewise: the connection, for a prepared_key */
 	char thread[COMM_BYTES];
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "shared layout");
+_Static_assert(sizeof(struct mysql_connection) == 96 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES + 4, "shared layout");
+_Static_assert(sizeof(struct prepared_statement) == 4 + STREAM_BYTES, "shared layout");
+_Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
 _Static_assert(sizeof(struct process_event) == 24, "shared layout");
-_Static_assert(sizeof(struct sample_event) == 72, "shared layout");
+_Static_assert(sizeof(struct sample_event) == 96, "shared layout");
 
 #endif

@@ -111,13 +111,54 @@ struct {
 } buffers SEC(".maps");
 
 /*
+ * Socket -> its MySQL connection. Written by the receive hook; read when a sample fires. An entry dies at end of stream, or
+ * when the user side finds the map filling up and the connection long unused. Full: CONNECTIONS_FULL.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, u64);
+	__type(value, struct mysql_connection);
+	__uint(max_entries, MAX_CONNECTIONS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} connections SEC(".maps");
+
+/*
+ * (Connection, id) -> the SQL of a prepared statement. Written by the send hook, and by the receive hook where SQL names
+ * it; read when a sample fires. An entry dies when the client closes it, or when the user side, every MAX_PREPARED / 4
+ * statements, finds its connection gone or reset. Full: PREPARED_FULL.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct prepared_key);
+	__type(value, struct prepared_statement);
+	__uint(max_entries, MAX_PREPARED);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} prepared SEC(".maps");
+
+/* An entry of connections to begin with: all zero, never written. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, u32);
+	__type(value, struct mysql_connection);
+	__uint(max_entries, 1);
+} no_connection SEC(".maps");
+
+/*
  * Thread -> the connection it serves. Written by the receive hook, read when a sample fires; dies with the
  * thread. Out of memory: RECEIVES_NO_STATE.
  */
 struct thread_state {
 	u64 sock; /* 0: none */
+	u64 number; /* for a pointer to become one */
 	u32 slot; /* index in sockets */
-	u32 bypass; /* the last receive came by io_uring or splice */
+	u8 bypass; /* the last receive came by io_uring or splice */
+	u8 mysql; /* `sock` is in connections, not in sockets */
+	u8 speaks_mysql; /* it has served such a socket */
+	u8 awaits_reply; /* what it sends next on such a socket tells something */
+	/* The socket of the MySQL connection that it read to the end of a packet, and the next packet's header, if it has come. */
+	u64 border;
+	u8 header[4];
+	u8 has_header;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -148,6 +189,19 @@ struct unwind {
 	u64 window[STACK_WINDOW];
 };
 
+/* A receive, as both hooks see it. */
+struct receive {
+	u64 sock; /* kernel address, as a name only */
+	u64 buffer;
+	s32 bytes; /* return value */
+	u32 write_seq;
+	u32 queued; /* packets left in the queue; AF_UNIX only */
+	u32 wanted; /* bytes that were asked for; 0: a vector */
+	u32 inode; /* of the socket, for MySQL only */
+	u32 tgid;
+	u16 family;
+};
+
 /* Where a sample is put together before it is sent: one a CPU, used by the sampler alone. */
 #define MAX_FRAMES (MAX_KERNEL_FRAMES + MAX_USER_FRAMES + 1)
 struct scratch {
@@ -174,6 +228,17 @@ static __always_inline void count_more(enum counter which, u64 more)
 static __always_inline void count(enum counter which)
 {
 	count_more(which, 1);
+}
+
+static __always_inline void send_process_event(u32 type, u32 pid, u32 parent)
+{
+	struct process_event e = {
+		.h = {.type = type, .pid = pid, .time_ns = bpf_ktime_get_ns()},
+		.parent = parent,
+	};
+
+	if (bpf_ringbuf_output(&ring, &e, sizeof(e), BPF_RB_FORCE_WAKEUP))
+		count(COUNTER_EVENTS_LOST);
 }
 
 #endif

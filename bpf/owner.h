@@ -6,6 +6,9 @@
  *	receiving from a socket		that socket, no message yet	receive
  *	waiting for events		nobody				idle
  *	anything else			the thread's current socket	execute, or none without one
+ *
+ * A receive of what LOAD DATA LOCAL asked for is part of that command; of a MySQL command that has not come to its end,
+ * nothing is executed yet.
  */
 #ifndef WIREPROF_OWNER_H
 #define WIREPROF_OWNER_H
@@ -46,6 +49,18 @@ static __always_inline enum syscall_family syscall_family(s64 nr)
 		return FAMILY_FUTEX;
 	}
 	return FAMILY_OTHER;
+}
+
+/* Bytes that a receive asks for; 0 for a vector. */
+static __always_inline u32 bytes_wanted(s64 nr, u64 arg2)
+{
+	return nr == SYS_READ || nr == SYS_RECVFROM ? arg2 : 0;
+}
+
+/* The socket's inode number: no two sockets have the same. */
+static __always_inline u32 socket_inode(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
 }
 
 /* The socket behind a descriptor of the task, or NULL. */
@@ -99,43 +114,92 @@ static __always_inline struct socket_slot *describe_request(struct sample_event 
 	return slot;
 }
 
-/*
- * Decides phase and owner. Returns the slot whose bytes belong to the sample, or NULL.
- */
-static __always_inline struct socket_slot *owner_resolve(struct sample_event *e,
-							 struct task_struct *task,
-							 const struct syscall_regs *call, u32 *index)
+/* Whose request the sample is: in one map or the other, or neither. */
+struct owner {
+	u64 sock;
+	struct mysql_connection *mysql;
+	struct socket_slot *slot;
+	u32 index; /* of the slot */
+};
+
+static __always_inline void describe_mysql(struct sample_event *e, const struct mysql_connection *c, u64 sock)
+{
+	e->flags |= REQUEST_KNOWN | REQUEST_MYSQL;
+	e->received = e->last_received = c->received;
+	e->mysql = c->flags;
+	e->command = c->command;
+	e->commands = c->commands > 255 ? 255 : c->commands;
+	e->statement = c->statement;
+	e->sock = sock;
+	e->since_ns = c->since_ns;
+}
+
+/* On its way out of, or into, a socket. */
+static __always_inline void owner_on_socket(struct sample_event *e, struct sock *sk, bool sends, struct owner *owner)
+{
+	owner->sock = (u64)sk;
+	describe_socket(e, sk);
+	e->phase = sends ? PHASE_REPLY : PHASE_RECEIVE;
+	owner->mysql = bpf_map_lookup_elem(&connections, &owner->sock);
+	if (owner->mysql && !sends && owner->mysql->flags & MYSQL_DATA && !(owner->mysql->flags & MYSQL_ENCRYPTED))
+		e->phase = PHASE_EXECUTE;
+	if (e->phase == PHASE_RECEIVE)
+		owner->mysql = NULL;
+	else if (owner->mysql)
+		describe_mysql(e, owner->mysql, owner->sock);
+	else if (sends)
+		owner->slot = describe_request(e, owner->sock, &owner->index);
+}
+
+static __always_inline void owner_of_thread(struct sample_event *e, struct thread_state *thread, struct owner *owner)
+{
+	owner->sock = thread->sock;
+	describe_socket(e, (struct sock *)thread->sock);
+	if (!thread->mysql) {
+		e->phase = PHASE_EXECUTE;
+		owner->slot = describe_request(e, thread->sock, &owner->index);
+		if (!owner->slot)
+			count(COUNTER_REQUEST_LOST);
+		return;
+	}
+	owner->mysql = bpf_map_lookup_elem(&connections, &owner->sock);
+	if (owner->mysql && owner->mysql->reader != e->tid) {
+		/* Another thread of the pool has read the next command. */
+		owner->mysql = NULL;
+		return;
+	}
+	if (owner->mysql && (thread->has_header || !mysql_executes(owner->mysql))) {
+		owner->mysql = NULL;
+		e->phase = PHASE_RECEIVE;
+		return;
+	}
+	e->phase = PHASE_EXECUTE;
+	if (owner->mysql)
+		describe_mysql(e, owner->mysql, owner->sock);
+	else
+		count(COUNTER_REQUEST_LOST);
+}
+
+/* Decides phase and owner. */
+static __always_inline struct owner owner_resolve(struct sample_event *e, struct task_struct *task,
+						  const struct syscall_regs *call)
 {
 	struct thread_state *thread = bpf_task_storage_get(&threads, task, 0, 0);
 	enum syscall_family family = syscall_family(call->nr);
-	struct socket_slot *slot;
-	struct sock *sk;
+	struct owner owner = {};
+	struct sock *sk = NULL;
 
 	if (thread && thread->bypass)
 		e->flags |= REQUEST_BYPASS;
-	if (family == FAMILY_SEND || family == FAMILY_RECEIVE) {
+	if (family == FAMILY_SEND || family == FAMILY_RECEIVE)
 		sk = socket_of(task, call->arg0);
-		if (sk) {
-			describe_socket(e, sk);
-			e->phase = family == FAMILY_SEND ? PHASE_REPLY : PHASE_RECEIVE;
-			if (family == FAMILY_RECEIVE)
-				return NULL;
-			return describe_request(e, (u64)sk, index);
-		}
-	}
-	if (family == FAMILY_WAIT ||
-	    (family == FAMILY_FUTEX && (!thread || !thread->sock))) {
+	if (sk)
+		owner_on_socket(e, sk, family == FAMILY_SEND, &owner);
+	else if (family == FAMILY_WAIT || (family == FAMILY_FUTEX && (!thread || !thread->sock)))
 		e->phase = PHASE_IDLE;
-		return NULL;
-	}
-	if (!thread || !thread->sock)
-		return NULL;
-	e->phase = PHASE_EXECUTE;
-	describe_socket(e, (struct sock *)thread->sock);
-	slot = describe_request(e, thread->sock, index);
-	if (!slot)
-		count(COUNTER_REQUEST_LOST);
-	return slot;
+	else if (thread && thread->sock)
+		owner_of_thread(e, thread, &owner);
+	return owner;
 }
 
 #endif

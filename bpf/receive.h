@@ -17,18 +17,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include "arch_x86_64.h"
-#include "maps.h"
-
-/* A receive, as both hooks see it. */
-struct receive {
-	u64 sock; /* kernel address, as a name only */
-	u64 buffer;
-	s32 bytes; /* return value */
-	u32 write_seq;
-	u32 queued; /* packets left in the queue; AF_UNIX only */
-	u32 tgid;
-	u16 family;
-};
+#include "mysql.h"
 
 /*
  * Neighbours stay neighbours: kernel objects of one kind lie in few slabs, and buffers of one kind in few
@@ -221,16 +210,31 @@ static __always_inline bool buffer_claim(u64 buffer, u64 sock)
 	return shared;
 }
 
+static __always_inline bool is_headers_first(u64 sock)
+{
+	const struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
+
+	return c && c->flags & MYSQL_HEADERS;
+}
+
 /* A receive that brings nothing ends the thread's request; end of stream also ends the connection. */
 static __always_inline void receive_nothing(struct thread_state *thread, const struct receive *r)
 {
 	struct socket_slot *slot;
 	u32 index;
 
-	thread->sock = 0;
-	thread->bypass = 0;
+	/* Between the two, a MySQL server may look at a connection of its own. */
+	if (!thread->mysql || thread->sock == r->sock || !is_headers_first(thread->sock)) {
+		thread->sock = 0;
+		thread->mysql = 0;
+		thread->bypass = 0;
+	}
 	if (r->bytes == -ERRNO_EAGAIN)
 		return;
+	if (thread->speaks_mysql)
+		mysql_forget(r->sock);
+	if (thread->border == r->sock)
+		thread->border = 0;
 	slot = slot_find(r->sock, &index);
 	if (slot)
 		slot->sock = 0;
@@ -249,6 +253,7 @@ static __always_inline void receive_bytes(struct thread_state *thread, const str
 	slot_update(slot, index, r);
 	thread->slot = index;
 	thread->sock = r->sock;
+	thread->mysql = 0;
 	thread->bypass = 0;
 }
 
@@ -258,23 +263,27 @@ static __always_inline bool receive_wanted(u16 family, u16 type)
 }
 
 /*
- * Where a receive puts its first byte: the buffer argument, or the first element of the vector that
- * the argument leads to. Returns 0 where this is no read-family system call.
+ * Where a receive puts its first byte, or a send takes it from: the buffer argument, or the first element of the vector
+ * that the argument leads to. Returns 0 where the system call is of neither family.
  */
-static __always_inline u64 receive_buffer(s64 nr, u64 arg1)
+static __always_inline u64 first_buffer(s64 nr, u64 arg1)
 {
 	u64 base = 0, vector = arg1;
 
 	switch (nr) {
 	case SYS_READ:
 	case SYS_RECVFROM:
+	case SYS_WRITE:
+	case SYS_SENDTO:
 		return arg1;
 	case SYS_RECVMSG:
+	case SYS_SENDMSG:
 		/* struct msghdr: name, namelen, then the vector */
 		if (bpf_probe_read_user(&vector, sizeof(vector), (void *)(arg1 + 16)))
 			return 0;
 		/* fallthrough */
 	case SYS_READV:
+	case SYS_WRITEV:
 		if (bpf_probe_read_user(&base, sizeof(base), (void *)vector))
 			return 0;
 		return base;
@@ -299,18 +308,36 @@ static __always_inline struct thread_state *thread_state(struct task_struct *tas
 	return thread;
 }
 
-static __always_inline void receive(struct thread_state *thread, struct sock *sk,
-				    struct receive *r)
+/* The verifier forbids arithmetic on a pointer; through memory it becomes a number. */
+static __always_inline u64 pointer_number(struct thread_state *thread, struct sock *sk)
 {
-	/* The verifier forbids arithmetic on a pointer; through memory it becomes a number. */
-	*(volatile u64 *)&thread->sock = (u64)sk;
-	r->sock = *(volatile u64 *)&thread->sock;
+	*(volatile u64 *)&thread->number = (u64)sk;
+	return *(volatile u64 *)&thread->number;
+}
+
+/* Whether a MySQL connection may have received this, and it has to be looked at: then with the socket's inode. */
+static __always_inline bool may_be_mysql(const struct thread_state *thread, const struct receive *r)
+{
+	return r->bytes > 0 && r->buffer &&
+	       (thread->speaks_mysql || r->wanted == MYSQL_HEADER_BYTES || r->wanted == MYSQL_FRAME_BYTES || look_for_mysql);
+}
+
+static __always_inline void receive(struct thread_state *thread, const struct receive *r)
+{
+	if (may_be_mysql(thread, r) && mysql_receive(thread, r))
+		return;
 	if (r->bytes <= 0) {
 		receive_nothing(thread, r);
-	} else if (r->buffer) {
+		return;
+	}
+	/* What a server that reads headers first receives meanwhile is not for it: its own connection to another server. */
+	if (thread->mysql && thread->sock != r->sock && is_headers_first(thread->sock))
+		return;
+	if (r->buffer) {
 		receive_bytes(thread, r);
 	} else {
 		thread->sock = 0;
+		thread->mysql = 0;
 		thread->bypass = 1;
 		count(COUNTER_RECEIVES_BYPASS);
 	}

@@ -25,6 +25,7 @@ typedef __s64 s64;
 
 struct inode {
 	u16 i_mode;
+	unsigned long i_ino;
 };
 
 struct file {
@@ -66,9 +67,12 @@ struct sk_buff_head {
 	u32 qlen;
 };
 
+struct socket;
+
 struct sock {
 	struct sock_common __sk_common;
 	struct sk_buff_head sk_receive_queue;
+	struct socket *sk_socket;
 	u16 sk_type;
 };
 
@@ -83,6 +87,7 @@ struct unix_sock {
 };
 
 struct socket {
+	struct file *file;
 	struct sock *sk;
 };
 

@@ -47,6 +47,39 @@ static __always_inline u32 copy_request(struct scratch *s, const struct socket_s
 	return at + n;
 }
 
+/* Appends `n` bytes of a map's at data[at]; returns whether that was done. */
+static __always_inline bool copy_bytes(struct scratch *s, u32 at, u32 n, u32 most, const void *from)
+{
+	barrier_var(at);
+	barrier_var(n);
+	return at <= MAX_FRAMES * 8 + HEAD_BYTES && n <= most && n <= TAIL_BYTES &&
+	       !bpf_probe_read_kernel(&s->data[at], n, from);
+}
+
+/* The same for a MySQL command: its origin, and its stream or that of the PREPARE that it executes. */
+static __always_inline u32 copy_command(struct scratch *s, const struct mysql_connection *c, u64 sock, u32 at)
+{
+	struct sample_event *e = &s->event;
+	const struct prepared_statement *p = mysql_prepared(c, sock);
+	const void *stream = c->stream;
+	u32 n = c->bytes;
+
+	if (copy_bytes(s, at, c->origin_bytes, ORIGIN_BYTES, c->origin)) {
+		e->head_bytes = c->origin_bytes;
+		at += e->head_bytes;
+	}
+	if (p) {
+		e->flags |= REQUEST_PREPARED;
+		stream = p->stream;
+		n = p->bytes;
+	}
+	if (copy_bytes(s, at, n, STREAM_BYTES, stream)) {
+		e->tail_bytes = n;
+		at += n;
+	}
+	return at;
+}
+
 /* Where the user code stands, and on which system call it waits. */
 static __always_inline void start_regs(struct bpf_perf_event_data *ctx, struct task_struct *task,
 				       struct sample_event *e, struct frame_regs *regs,
@@ -68,8 +101,8 @@ SEC("perf_event")
 int sample(struct bpf_perf_event_data *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
-	u32 tgid = id >> 32, zero = 0, index = 0, at;
-	struct socket_slot *slot;
+	u32 tgid = id >> 32, zero = 0, at;
+	struct owner owner;
 	struct syscall_regs call;
 	struct task_struct *task;
 	struct sample_event *e;
@@ -101,7 +134,7 @@ int sample(struct bpf_perf_event_data *ctx)
 		if (n > 0)
 			e->n_kernel = (u32)n / 8;
 	}
-	slot = owner_resolve(e, task, &call, &index);
+	owner = owner_resolve(e, task, &call);
 
 	u->n = 0;
 	if (!without_user_stacks) {
@@ -115,8 +148,10 @@ int sample(struct bpf_perf_event_data *ctx)
 	e->n_user = u->n;
 
 	at = (e->n_kernel + u->n) * 8;
-	if (slot)
-		at = copy_request(s, slot, index, at);
+	if (owner.mysql)
+		at = copy_command(s, owner.mysql, owner.sock, at);
+	else if (owner.slot)
+		at = copy_request(s, owner.slot, owner.index, at);
 	if (at > sizeof(s->data))
 		return 0;
 	n = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
@@ -147,7 +182,13 @@ int BPF_PROG(receive_tracepoint, struct sock *sk, int ret, int flags)
 		return 0;
 	regs = (void *)bpf_task_pt_regs(task);
 	r.tgid = task->tgid;
-	r.buffer = receive_buffer(regs->orig_ax, regs->si);
+	r.buffer = first_buffer(regs->orig_ax, regs->si);
+	r.wanted = bytes_wanted(regs->orig_ax, regs->dx);
+	r.sock = pointer_number(thread, sk);
+	if (mysql_notes_header(thread, &r))
+		return 0;
+	if (may_be_mysql(thread, &r) && sk->sk_socket && sk->sk_socket->file)
+		r.inode = sk->sk_socket->file->f_inode->i_ino;
 	if (r.family == AF_UNIX) {
 		r.queued = sk->sk_receive_queue.qlen;
 	} else {
@@ -156,7 +197,23 @@ int BPF_PROG(receive_tracepoint, struct sock *sk, int ret, int flags)
 		if (tcp)
 			r.write_seq = tcp->write_seq;
 	}
-	receive(thread, sk, &r);
+	receive(thread, &r);
+	return 0;
+}
+
+static __always_inline int send_sys_exit(struct pt_regs___kernel *regs, s64 nr, s32 bytes)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *thread = bpf_task_storage_get(&threads, task, 0, 0);
+	struct sock *sk;
+	u64 buffer;
+
+	if (!thread || !thread->awaits_reply || bytes <= 0)
+		return 0;
+	sk = socket_of(task, BPF_CORE_READ(regs, di));
+	buffer = first_buffer(nr, BPF_CORE_READ(regs, si));
+	if (sk && buffer)
+		mysql_reply(thread, (u64)sk, buffer, bytes);
 	return 0;
 }
 
@@ -171,6 +228,8 @@ int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task;
 	struct sock *sk;
 
+	if (syscall_family(nr) == FAMILY_SEND)
+		return send_sys_exit(regs, nr, r.bytes);
 	if (syscall_family(nr) != FAMILY_RECEIVE)
 		return 0;
 	task = bpf_get_current_task_btf();
@@ -188,27 +247,41 @@ int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!receive_wanted(r.family, BPF_CORE_READ(sk, sk_type)))
 		return 0;
 	r.tgid = task->tgid;
-	r.buffer = receive_buffer(nr, BPF_CORE_READ(regs, si));
+	r.buffer = first_buffer(nr, BPF_CORE_READ(regs, si));
+	r.wanted = bytes_wanted(nr, BPF_CORE_READ(regs, dx));
+	r.sock = (u64)sk;
+	if (mysql_notes_header(thread, &r))
+		return 0;
+	if (may_be_mysql(thread, &r))
+		r.inode = socket_inode(sk);
 	if (r.family == AF_UNIX)
 		r.queued = BPF_CORE_READ(sk, sk_receive_queue.qlen);
 	else
 		r.write_seq = BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
-	receive(thread, sk, &r);
+	receive(thread, &r);
+	return 0;
+}
+
+/* ---- the send hook: attached while a target speaks MySQL ---- */
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(send_tracepoint, struct sock *sk, int ret, int flags)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *thread = bpf_task_storage_get(&threads, task, 0, 0);
+	struct pt_regs___kernel *regs;
+	u64 buffer;
+
+	if (!thread || !thread->awaits_reply || ret <= 0)
+		return 0;
+	regs = (void *)bpf_task_pt_regs(task);
+	buffer = first_buffer(regs->orig_ax, regs->si);
+	if (buffer)
+		mysql_reply(thread, pointer_number(thread, sk), buffer, ret);
 	return 0;
 }
 
 /* ---- processes come and go ---- */
-
-static __always_inline void send_process_event(u32 type, u32 pid, u32 parent)
-{
-	struct process_event e = {
-		.h = {.type = type, .pid = pid, .time_ns = bpf_ktime_get_ns()},
-		.parent = parent,
-	};
-
-	if (bpf_ringbuf_output(&ring, &e, sizeof(e), BPF_RB_FORCE_WAKEUP))
-		count(COUNTER_EVENTS_LOST);
-}
 
 /* A target's child is a target from its first instruction on, with its parent's mappings until it has its own. */
 SEC("raw_tp/sched_process_fork")

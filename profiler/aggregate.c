@@ -127,6 +127,8 @@ static void name_user(struct aggregate *a, struct location *l)
 	snprintf(name, sizeof(name), "%.*s", (int)version, symbol.name);
 	l->system_name = l->name = aggregate_string(a, *name ? name : symbol.name);
 	redis_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
+	if (l->frame.kind == FRAME_PLAIN)
+		mysql_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
 	if (demangle(symbol.name, name, sizeof(name)))
 		l->name = aggregate_string(a, name);
 }
@@ -244,13 +246,13 @@ static void find_evidence(struct aggregate *a, const uint32_t *frames, size_t n,
 {
 	*out = (struct evidence){.complete = complete};
 	for (size_t i = n; i-- > 0;) {
-		const struct redis_frame *f = &a->locations[frames[i]].frame;
+		const struct query_frame *f = &a->locations[frames[i]].frame;
 
-		if (f->kind == REDIS_FRAME_COMMAND) {
+		if (f->kind == FRAME_COMMAND) {
 			out->operations = f->operations;
 			return;
 		}
-		if (f->kind != REDIS_FRAME_PLAIN)
+		if (f->kind != FRAME_PLAIN)
 			out->context = f->kind;
 	}
 }

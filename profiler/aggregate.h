@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include "../out/profile.h"
+#include "../protocols/mysql.h"
 #include "../protocols/redis.h"
 #include "intern.h"
 #include "jit.h"
@@ -25,13 +26,13 @@ struct location {
 	uint32_t name, system_name; /* strings */
 	bool symbolized; /* name is a symbol's, not "object+0xoff" */
 	uint64_t vaddr;
-	struct redis_frame frame; /* what the function says about the request */
+	struct query_frame frame; /* what the function says about the request */
 };
 
 /* What the functions of a stack say about the request that runs, from the outside in. */
 struct evidence {
 	const char *const *operations;	/* of the outermost command function; NULL: none */
-	enum redis_frame_kind context;	/* READ, DETACHED, REPLY or BACKGROUND, next outside of that; or PLAIN */
+	enum frame_kind context;	/* READ, DETACHED, REPLY or BACKGROUND, next outside of that; or PLAIN */
 	bool complete;			/* the stack reaches the thread's entry */
 };
 

@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See attribute.h.
- *
- *	phase	  the stack says			then
- *	execute	  a command, under a read		that command of the batch: exact
- *		  nothing more, under a read		the batch: exact if it is one command, else pipeline
- *		  a command, not under a read		stack: it runs for another client than the last read
- *		  writing replies, nothing more		reply, the mix of replies lately: pipeline
- *		  background, or none of the above	no phase, none
- *		  (no names, or cut short)		the batch
- *	reply	  -					the batch of the socket written to
- *	none	  a command				execute, stack: another thread has read it
- *
- * "Under a read" can only be asked of a server whose read handler has a name; else the bytes are trusted.
+ * See attribute.h. Here: whose protocol it is, told by the connection's content; by the names of the server's functions only
+ * where content says nothing.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
-#include "attribute.h"
-
-#define READ_HANDLER   "readQueryFromClient"
-#define REPLY_MIX      16 /* divides a sample's weight evenly */
-#define LEARN_BYTES    256
-#define LEARN_RETRY_NS 200000000ull
+#include "attribute_internal.h"
+#include "../protocols/mysql.h"
 
 #define X(name, text) [ATTRIBUTION_##name] = text,
 const char *const attribution_names[N_ATTRIBUTIONS] = {ATTRIBUTIONS(X)};
@@ -32,46 +14,19 @@ const char *const attribution_names[N_ATTRIBUTIONS] = {ATTRIBUTIONS(X)};
 const char *const phase_names[N_PHASES] = {PHASES(X)};
 #undef X
 
-_Static_assert(PROFILE_SAMPLE_WEIGHT % REPLY_MIX == 0 && REPLY_MIX <= QUERY_BATCH_CLASSES,
-	       "weights add up to a sample");
-
-/* Whether the process is a server whose functions have names. */
-static bool is_named_server(const struct processes *processes, struct process *process)
-{
-	if (process->server == SERVER_UNKNOWN) {
-		process->server = SERVER_NAMELESS;
-		for (size_t i = 0; i < process->n_mappings; i++) {
-			struct elf_object *elf =
-				processes->objects.list[process->mappings[i].object].elf;
-
-			if (elf && elf_object_has_symbol(elf, READ_HANDLER))
-				process->server = SERVER_NAMED;
-		}
-	}
-	return process->server == SERVER_NAMED;
-}
-
-/* Whether the socket is one that clients connect to; this process's own connections carry no requests to it. */
-static bool is_server_side(struct process *process, const struct sample_event *e)
+bool attribute_server_side(struct process *process, const struct sample_event *e)
 {
 	if (e->family == 1 /* AF_UNIX */)
 		return e->flags & SOCKET_NAMED;
 	return process_listens(process, e->local_port);
 }
 
-static bool operation_in(const char *const *operations, const char *operation)
+bool attribute_names_operation(const char *const *operations, const char *operation)
 {
 	for (; *operations; operations++)
 		if (!strcmp(*operations, operation))
 			return true;
 	return false;
-}
-
-static void remember_operations(struct process *process, const struct query_batch *batch)
-{
-	for (uint32_t i = 0; i < batch->n_classes; i++)
-		intern(&process->operations, batch->classes[i].operation,
-		       strlen(batch->classes[i].operation));
 }
 
 /* Splits one sample over the classes of the batch that `operations` allows (NULL: all) by their counts. */
@@ -81,13 +36,13 @@ static void split(struct attribution *out, const char *const *operations)
 	uint64_t commands = 0, seen = 0, given = 0;
 
 	for (uint32_t i = 0; i < batch->n_classes; i++)
-		if (!operations || operation_in(operations, batch->classes[i].operation))
+		if (!operations || attribute_names_operation(operations, batch->classes[i].operation))
 			commands += batch->classes[i].count;
 	for (uint32_t i = 0; i < batch->n_classes && commands; i++) {
 		const struct query_class *c = &batch->classes[i];
 		uint64_t upto;
 
-		if (operations && !operation_in(operations, c->operation))
+		if (operations && !attribute_names_operation(operations, c->operation))
 			continue;
 		seen += c->count;
 		upto = PROFILE_SAMPLE_WEIGHT * seen / commands;
@@ -95,246 +50,44 @@ static void split(struct attribution *out, const char *const *operations)
 			.operation = c->operation,
 			.summary = c->summary,
 			.text = c->text,
+			.collection = c->collection,
 			.weight = upto - given,
 		};
 		given = upto;
 	}
 }
 
-/* The batch's share: exact where only one class is in question. */
-static void by_batch(struct attribution *out, const char *const *operations)
+void attribute_by_batch(struct attribution *out, const char *const *operations)
 {
 	split(out, operations);
 	out->kind = out->n > 1 || (out->batch.cut && !operations) ? ATTRIBUTION_PIPELINE
 								   : ATTRIBUTION_EXACT;
 }
 
-/*
- * Replies are written in a row, for one client after the other. In a send the socket tells whose it is;
- * in the user code around sends nothing does, so it is split like a pipeline: over the classes of the last
- * samples that fired within sends.
- */
-struct reply_mix {
-	struct query_class recent[REPLY_MIX];
-	size_t seen;
-};
-
-static void remember_reply(struct process *process, const struct query_batch *batch)
-{
-	if (batch->verdict != QUERY_COMMANDS || batch->n_classes != 1)
-		return;
-	if (!process->replies)
-		process->replies = calloc(1, sizeof(*process->replies));
-	if (process->replies)
-		process->replies->recent[process->replies->seen++ % REPLY_MIX] = batch->classes[0];
-}
-
-static void by_recent_replies(struct attribution *out, const struct process *process)
-{
-	const struct reply_mix *mix = process->replies;
-
-	out->phase = PHASE_REPLY;
-	if (!mix || mix->seen < REPLY_MIX)
-		return;
-	for (size_t i = 0; i < REPLY_MIX; i++)
-		out->classes[i] = (struct attributed_class){
-			.operation = mix->recent[i].operation,
-			.summary = mix->recent[i].summary,
-			.text = mix->recent[i].text,
-			.weight = PROFILE_SAMPLE_WEIGHT / REPLY_MIX,
-		};
-	out->n = REPLY_MIX;
-	out->kind = ATTRIBUTION_PIPELINE;
-}
-
-/* How many of the operations this server was seen to be asked for; *only is the last of them. */
-static size_t count_seen(const struct process *process, const char *const *operations,
-			 const char **only)
-{
-	size_t seen = 0;
-
-	for (const char *const *o = operations; *o; o++)
-		for (uint32_t i = 0; i < process->operations.n; i++)
-			if (!strcmp(intern_key(&process->operations, i, NULL), *o)) {
-				*only = *o;
-				seen++;
-			}
-	return seen;
-}
-
-/*
- * The first bytes of a connection's last message: the kernel side's copy of them, else what lies in the
- * server's memory. Returns their number.
- */
-static size_t peek_request(const struct kernel *kernel, uint32_t index, pid_t pid,
-			   uint8_t out[static LEARN_BYTES])
-{
-	const struct socket_slot slot = *(const struct socket_slot *)&kernel_sockets(kernel)[index];
-	const volatile struct head_copy *head = kernel_heads(kernel);
-	struct iovec to = {out, LEARN_BYTES}, from = {(void *)slot.buffer, LEARN_BYTES};
-
-	if (!slot.sock || slot.tgid != (uint32_t)pid || !slot.last)
-		return 0;
-	head = head ? &head[index % MAX_HEADS] : NULL;
-	if (head && slot.head_bytes && head->sock == slot.sock) {
-		to.iov_len = slot.head_bytes < LEARN_BYTES ? slot.head_bytes : LEARN_BYTES;
-		memcpy(out, (const void *)head->bytes, to.iov_len);
-		return to.iov_len;
-	}
-	if (from.iov_len > slot.last)
-		from.iov_len = slot.last;
-	return process_vm_readv(pid, &to, 1, &from, 1, 0) == (ssize_t)from.iov_len ? from.iov_len : 0;
-}
-
-/*
- * Looks at what every connection of the server has asked for last: one pass over the connections, at most
- * five a second while a name is missing. A server whose samples seldom meet their requests (I/O threads) is learned that way.
- */
-static void learn_operations(const struct processes *processes, struct process *process,
-			     struct query_batch *batch)
-{
-	uint64_t now = monotonic_ns();
-	uint8_t bytes[LEARN_BYTES];
-
-	if (!kernel_sockets(processes->kernel) || now - process->learned_ns < LEARN_RETRY_NS)
-		return;
-	process->learned_ns = now;
-	for (uint32_t i = 0; i < MAX_SOCKETS; i++) {
-		size_t n = peek_request(processes->kernel, i, process->pid, bytes);
-		struct redis_message m = {.tail = {bytes, n}, .received = n, .last_received = n};
-
-		if (n && redis_classify(&m, REDIS_KEYS_NONE, batch) == QUERY_COMMANDS)
-			remember_operations(process, batch);
-	}
-}
-
-/*
- * The command function alone: one operation, or, where compilers left only a function that several
- * share, the one of them that this server was seen to be asked for; else all their names.
- */
-static void by_stack(struct attribution *out, const struct processes *processes,
-		     struct process *process, const char *const *operations)
-{
-	const char *name = operations[0];
-	size_t used = 0;
-
-	if (operations[1] && !count_seen(process, operations, &name))
-		learn_operations(processes, process, &out->batch);
-	if (operations[1] && count_seen(process, operations, &name) != 1) {
-		for (const char *const *o = operations; *o && used < sizeof(out->family); o++)
-			used += snprintf(out->family + used, sizeof(out->family) - used, "%s%s",
-					 used ? "/" : "", *o);
-		name = out->family;
-	}
-	out->classes[0] = (struct attributed_class){
-		.operation = name,
-		.summary = name,
-		.text = "",
-		.weight = PROFILE_SAMPLE_WEIGHT,
-	};
-	out->n = 1;
-	out->kind = ATTRIBUTION_STACK;
-	out->system = "redis";
-	out->phase = PHASE_EXECUTE;
-}
-
-static void by_verdict(struct attribution *out, const char *const *operations)
-{
-	switch (out->batch.verdict) {
-	case QUERY_COMMANDS:
-		by_batch(out, operations);
-		break;
-	case QUERY_STALE:
-		out->kind = ATTRIBUTION_STALE;
-		break;
-	case QUERY_ENCRYPTED:
-		out->kind = ATTRIBUTION_ENCRYPTED;
-		break;
-	default:
-		break;
-	}
-}
-
-static void execute(struct attribution *out, const struct processes *processes,
-		    struct process *process, const struct evidence *evidence, bool under_read)
-{
-	const char *const *operations = evidence->operations;
-	const struct query_batch *batch = &out->batch;
-	bool named = false;
-
-	for (uint32_t i = 0; operations && under_read && i < batch->n_classes; i++)
-		named |= operation_in(operations, batch->classes[i].operation);
-	if (named)
-		by_batch(out, operations);
-	else if (operations)
-		by_stack(out, processes, process, operations);
-	else if (under_read)
-		by_verdict(out, NULL);
-	else if (evidence->context == REDIS_FRAME_REPLY)
-		by_recent_replies(out, process);
-	else if (evidence->context != REDIS_FRAME_DETACHED)
-		out->phase = PHASE_NONE;
-}
-
-static enum query_verdict classify(struct process *process, const struct sample *s,
-				   enum redis_keys keys, struct query_batch *batch)
+/* A server that reads what is there, not headers first: its connections have to be told by content, too. */
+static bool hints_at_mysql(const struct sample *s, struct process *process)
 {
 	const struct sample_event *e = s->event;
-	struct redis_message message = {
-		.head = s->head,
-		.tail = s->tail,
-		.received = e->received,
-		.last_received = e->last_received,
-	};
 
-	batch->verdict = QUERY_OTHER;
-	batch->n_classes = batch->n_commands = 0;
-	batch->cut = false;
-	if (!(e->flags & REQUEST_KNOWN) || !is_server_side(process, e))
-		return QUERY_OTHER;
-	if (e->flags & REQUEST_REUSED)
-		message.tail.len = 0; /* another connection's bytes */
-	redis_classify(&message, keys, batch);
-	if (batch->verdict == QUERY_COMMANDS)
-		remember_operations(process, batch);
-	return batch->verdict;
+	return e->flags & REQUEST_KNOWN && e->received == e->last_received && !(e->flags & REQUEST_REUSED) &&
+	       mysql_is_request(s->tail, e->received) && attribute_server_side(process, e);
 }
 
-void attribute(struct processes *processes, struct process *process, const struct sample *s,
-	       const struct evidence *evidence, enum redis_keys keys, struct attribution *out)
+void attribute(struct attributor *a, struct process *process, const struct sample *s, const struct evidence *evidence,
+	       struct attribution *out)
 {
 	const struct sample_event *e = s->event;
-	enum query_verdict verdict;
-	bool trusted;
 
 	out->phase = e->phase < N_PHASES ? e->phase : PHASE_NONE;
 	out->kind = ATTRIBUTION_NONE;
 	out->n = 0;
-	verdict = classify(process, s, keys, &out->batch);
-	out->system = process->operations.n ? "redis" : "";
-
-	switch (out->phase) {
-	case PHASE_EXECUTE:
-		/* Not a database server, as far as this thread's socket tells: no request, no phase. */
-		if (verdict == QUERY_OTHER && !evidence->operations) {
-			out->phase = PHASE_NONE;
-			break;
-		}
-		trusted = !is_named_server(processes, process) || !evidence->complete ||
-			  evidence->context == REDIS_FRAME_READ;
-		execute(out, processes, process, evidence, trusted);
-		break;
-	case PHASE_REPLY:
-		remember_reply(process, &out->batch);
-		by_verdict(out, NULL);
-		break;
-	case PHASE_NONE:
-		if (evidence->operations && is_named_server(processes, process))
-			by_stack(out, processes, process, evidence->operations);
-		else if (evidence->context == REDIS_FRAME_REPLY && is_named_server(processes, process))
-			by_recent_replies(out, process);
-		break;
-	default:
-		break;
-	}
+	out->system = "";
+	out->namespace[0] = '\0';
+	if (e->flags & REQUEST_MYSQL)
+		attribute_mysql(a, process, s, evidence, out);
+	else if (process_server(a->processes, process)->mysql)
+		attribute_mysql_unfollowed(s, out);
+	else if (attribute_redis(a->processes, process, s, evidence, a->redis_keys, out) != QUERY_COMMANDS &&
+		 !process->speaks_mysql && hints_at_mysql(s, process))
+		kernel_look_for_mysql(a->processes->kernel);
 }

@@ -8,8 +8,10 @@
 #ifndef WIREPROF_ATTRIBUTE_H
 #define WIREPROF_ATTRIBUTE_H
 
+#include "../protocols/mysql.h"
 #include "../protocols/redis.h"
 #include "aggregate.h"
+#include "inflate.h"
 #include "processes.h"
 #include "sample.h"
 
@@ -18,6 +20,7 @@
 	X(NONE, "none")                                                                            \
 	X(EXACT, "exact")                                                                          \
 	X(PIPELINE, "pipeline")                                                                    \
+	X(UNKNOWN_STATEMENT, "unknown_statement")                                                  \
 	X(STACK, "stack")                                                                          \
 	X(STALE, "stale")                                                                          \
 	X(ENCRYPTED, "encrypted")
@@ -28,14 +31,15 @@ extern const char *const attribution_names[N_ATTRIBUTIONS];
 extern const char *const phase_names[N_PHASES];
 
 struct attributed_class {
-	const char *operation, *summary, *text; /* summary, text: "" where not known */
-	uint64_t weight;			/* micro-samples */
+	const char *operation, *summary, *text, *collection; /* all but the first: "" where not known */
+	uint64_t weight;				     /* micro-samples */
 };
 
 struct attribution {
 	enum phase phase;
 	enum attribution_kind kind;
-	const char *system; /* "redis", or "" where it is not known to be one */
+	const char *system; /* "redis", "mysql", "mariadb", or "" where it is not known to be one */
+	char namespace[MYSQL_SCHEMA_BYTES]; /* the connection's schema; "": not known */
 	/* Weights add up to PROFILE_SAMPLE_WEIGHT; n == 0: the whole sample has no class. */
 	size_t n;
 	struct attributed_class classes[QUERY_BATCH_CLASSES];
@@ -43,7 +47,14 @@ struct attribution {
 	char family[QUERY_TEXT_BYTES]; /* likewise */
 };
 
-void attribute(struct processes *processes, struct process *process, const struct sample *s,
-	       const struct evidence *evidence, enum redis_keys keys, struct attribution *out);
+/* What it takes. */
+struct attributor {
+	struct processes *processes;
+	struct inflater *inflater;
+	enum redis_keys redis_keys;
+};
+
+void attribute(struct attributor *a, struct process *process, const struct sample *s, const struct evidence *evidence,
+	       struct attribution *out);
 
 #endif

@@ -75,6 +75,7 @@ static int load_with(struct kernel *k, enum receive_hook hook)
 	if (!k->skel)
 		return -errno;
 	bpf_program__set_autoload(k->skel->progs.receive_tracepoint, hook == HOOK_TRACEPOINT);
+	bpf_program__set_autoload(k->skel->progs.send_tracepoint, hook == HOOK_TRACEPOINT);
 	bpf_program__set_autoload(k->skel->progs.receive_sys_exit, hook == HOOK_SYS_EXIT);
 	bpf_map__set_max_entries(k->skel->maps.ring, ring_bytes());
 	k->skel->rodata->ring_wake_bytes = ring_bytes() / 4;
@@ -107,6 +108,30 @@ static void detach_hook(struct kernel *k)
 {
 	bpf_link__destroy(k->hook_link);
 	k->hook_link = NULL;
+}
+
+/* The fallback hook sees what is sent, too. */
+static void attach_replies(struct kernel *k)
+{
+	if (!k->attached || !k->replies_wanted || k->reply_link || k->hook != HOOK_TRACEPOINT)
+		return;
+	k->reply_link = bpf_program__attach(k->skel->progs.send_tracepoint);
+	if (k->reply_link)
+		return;
+	message_warn("statements prepared from now on stay unknown: attaching to tp_btf/sock_send_length: %s",
+		     strerror(errno));
+	k->replies_wanted = false;
+}
+
+void kernel_watch_replies(struct kernel *k)
+{
+	k->replies_wanted = k->skel->bss->watches_replies = true;
+	attach_replies(k);
+}
+
+void kernel_look_for_mysql(struct kernel *k)
+{
+	k->skel->bss->look_for_mysql = true;
 }
 
 static int load_best(struct kernel *k, bool requests)
@@ -246,6 +271,8 @@ int kernel_attach(struct kernel *k)
 		explain("attaching the receive hook", err);
 		return err;
 	}
+	k->attached = true;
+	attach_replies(k);
 	for (size_t i = 0; i < sizeof(follow) / sizeof(*follow); i++) {
 		k->follow[i] = bpf_program__attach(follow[i]);
 		if (!k->follow[i]) {
@@ -274,6 +301,9 @@ void kernel_detach(struct kernel *k)
 	k->samplers = NULL;
 	k->n_samplers = 0;
 	detach_hook(k);
+	bpf_link__destroy(k->reply_link);
+	k->reply_link = NULL;
+	k->attached = false;
 	for (size_t i = 0; i < sizeof(k->follow) / sizeof(*k->follow); i++) {
 		bpf_link__destroy(k->follow[i]);
 		k->follow[i] = NULL;

@@ -36,6 +36,14 @@ int kernel_attach(struct kernel *k);
 void kernel_detach(struct kernel *k);
 void kernel_free(struct kernel *k); /* NULL is fine */
 
+/*
+ * A target speaks MySQL: from now on replies are looked at too. Before or after kernel_attach(); more than once is fine.
+ * Where the hook cannot be attached, prepared statements stay unknown; that is said once.
+ */
+void kernel_watch_replies(struct kernel *k);
+/* A MySQL server was seen that does not ask for packets' headers alone: its connections are told by their content. */
+void kernel_look_for_mysql(struct kernel *k);
+
 enum receive_hook kernel_hook(const struct kernel *k);
 const char *receive_hook_name(enum receive_hook hook);
 
@@ -53,6 +61,8 @@ int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const
 void kernel_drop_maps(struct kernel *k, struct published_maps *p);
 /* Call it every second or so. */
 void kernel_drop_maps_now(struct kernel *k);
+/* Likewise: makes room in the maps of MySQL connections and prepared statements, if it runs short. */
+void kernel_sweep_mysql(struct kernel *k);
 
 /*
  * Makes an inner map of at most MAX_TABLE_ROWS rows, sorted, and the rules that they name. Returns its descriptor,
@@ -75,6 +85,9 @@ int kernel_poll_fd(const struct kernel *k);
  */
 const volatile struct socket_slot *kernel_sockets(const struct kernel *k);
 const volatile struct head_copy *kernel_heads(const struct kernel *k);
+
+/* What a connection prepared under an id, if that is remembered. Returns 0 or -errno. */
+int kernel_prepared(const struct kernel *k, const struct prepared_key *key, struct prepared_statement *out);
 
 /* Sums over all CPUs. */
 void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS]);

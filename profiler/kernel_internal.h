@@ -11,7 +11,9 @@
 struct kernel {
 	struct wireprof_bpf *skel;
 	struct ring_buffer *ring;
-	struct bpf_link *hook_link;
+	struct bpf_link *hook_link, *reply_link;
+	bool attached, replies_wanted;
+	uint64_t swept_prepared, swept_full; /* counters when the maps were swept last */
 	struct bpf_link *follow[3];
 	struct bpf_link **samplers; /* one an online CPU */
 	size_t n_samplers;

@@ -191,6 +191,60 @@ void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS
 	free(values);
 }
 
+/* --- MySQL connections and what they prepared --- */
+
+#define IDLE_EPOCHS 60 /* a connection that is silent for so long gives up its place, if places run short */
+
+static void sweep_connections(struct kernel *k)
+{
+	int fd = bpf_map__fd(k->skel->maps.connections), more;
+	struct mysql_connection c;
+	uint64_t key, next;
+
+	for (more = bpf_map_get_next_key(fd, NULL, &next); !more;) {
+		key = next;
+		more = bpf_map_get_next_key(fd, &key, &next);
+		if (!bpf_map_lookup_elem(fd, &key, &c) && (k->skel->bss->mysql_epoch - c.used > IDLE_EPOCHS || c.command == COM_QUIT))
+			bpf_map_delete_elem(fd, &key);
+	}
+}
+
+/* Those whose connection is gone, or has been reset. */
+static void sweep_prepared(struct kernel *k)
+{
+	int fd = bpf_map__fd(k->skel->maps.prepared), connections = bpf_map__fd(k->skel->maps.connections), more;
+	struct prepared_key key, next;
+	struct mysql_connection c;
+
+	for (more = bpf_map_get_next_key(fd, NULL, &next); !more;) {
+		key = next;
+		more = bpf_map_get_next_key(fd, &key, &next);
+		if (bpf_map_lookup_elem(connections, &key.sock, &c) || c.since_ns != key.since_ns)
+			bpf_map_delete_elem(fd, &key);
+	}
+}
+
+void kernel_sweep_mysql(struct kernel *k)
+{
+	uint64_t counters[N_COUNTERS], full;
+
+	k->skel->bss->mysql_epoch++;
+	kernel_counters(k, counters);
+	full = counters[COUNTER_CONNECTIONS_FULL] + counters[COUNTER_PREPARED_FULL];
+	if (full == k->swept_full && counters[COUNTER_PREPARED] - k->swept_prepared < MAX_PREPARED / 4)
+		return;
+	if (full != k->swept_full)
+		sweep_connections(k);
+	sweep_prepared(k);
+	k->swept_full = full;
+	k->swept_prepared = counters[COUNTER_PREPARED];
+}
+
+int kernel_prepared(const struct kernel *k, const struct prepared_key *key, struct prepared_statement *out)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.prepared), key, out) ? -errno : 0;
+}
+
 static void *map_readonly(const struct bpf_map *map, size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);

@@ -128,7 +128,7 @@ void process_reset(struct processes *p, struct process *process)
 	jit_free(process->jit);
 	process->jit = NULL;
 	kernel_drop_maps(p->kernel, &process->maps);
-	process->server = SERVER_UNKNOWN;
+	process->server.known = process->speaks_mysql = false;
 	intern_fini(&process->operations);
 	intern_init(&process->operations, MAX_SEEN_OPERATIONS);
 	free(process->listening);
@@ -136,6 +136,37 @@ void process_reset(struct processes *p, struct process *process)
 	process->runs = false;
 	process_refresh(p, process);
 	process_runs(p, process);
+}
+
+static bool has_symbol(struct elf_object *elf, const char *const *names)
+{
+	for (; *names; names++)
+		if (elf_object_has_symbol(elf, *names))
+			return true;
+	return false;
+}
+
+const struct server_names *process_server(const struct processes *p, struct process *process)
+{
+	static const char *const redis[] = {"readQueryFromClient", NULL};
+	/* do_command(THD*) in MySQL, do_command(THD*, bool) in MariaDB */
+	static const char *const mysql[] = {"_Z10do_commandP3THD", "_Z10do_commandP3THDb", NULL};
+	static const char *const mariadb[] = {"maria_delete_table_files", NULL};
+	struct server_names *names = &process->server;
+	struct elf_object *elf;
+
+	if (names->known)
+		return names;
+	*names = (struct server_names){.known = true};
+	if (!process->n_mappings)
+		return names;
+	elf = p->objects.list[process->mappings[0].object].elf; /* the program lies lowest */
+	if (!elf)
+		return names;
+	names->redis = has_symbol(elf, redis);
+	names->mysql = has_symbol(elf, mysql);
+	names->mariadb = has_symbol(elf, mariadb);
+	return names;
 }
 
 /* Marks the ports in LISTEN state of one table, proc(5): "sl local:PORT remote state". */

@@ -49,7 +49,11 @@ struct process {
 	bool runs; /* see process_runs() */
 	bool gone;
 	uint64_t gone_ns; /* since when */
-	enum { SERVER_UNKNOWN, SERVER_NAMED, SERVER_NAMELESS } server; /* see attribute.c */
+	struct server_names {
+		bool known;		    /* the others have been looked up */
+		bool redis, mysql, mariadb; /* it has their functions' names; MariaDB's are MySQL's, too */
+	} server;
+	bool speaks_mysql; /* a connection of it was seen to */
 	struct intern operations; /* operations seen on the wire */
 	struct reply_mix *replies;	  /* see attribute.c; NULL until one was seen */
 	struct jit *jit;	  /* its code that is in no file; NULL until sampled */
@@ -105,6 +109,9 @@ void process_inherit(struct process *child, const struct process *parent);
 
 /* The mapping that holds an address, or NULL. */
 const struct user_mapping *process_mapping(const struct process *process, uint64_t address);
+
+/* Which server the process is, as far as its functions have names. */
+const struct server_names *process_server(const struct processes *p, struct process *process);
 
 /* Whether the process, or another of its network namespace, listens on this TCP port. */
 bool process_listens(struct process *process, uint16_t port);

@@ -12,7 +12,7 @@
 /* A process loads its libraries so soon after exec(), and is looked after so often meanwhile. */
 #define STARTING_NS	  50000000ull
 #define STARTING_DRAIN_MS 2
-#define MAX_LABELS     16 /* of a sample; ten are in use */
+#define MAX_LABELS     16 /* of a sample; twelve are in use */
 
 /* Code that was mapped, not yet in the process's mappings: samples older than it come first. */
 struct late_mapping {
@@ -32,6 +32,8 @@ static void intern_label_keys(struct recorder *r)
 	r->key_operation = aggregate_string(a, "db_operation_name");
 	r->key_summary = aggregate_string(a, "db_query_summary");
 	r->key_text = aggregate_string(a, "db_query_text");
+	r->key_collection = aggregate_string(a, "db_collection_name");
+	r->key_namespace = aggregate_string(a, "db_namespace");
 	r->key_phase = aggregate_string(a, "phase");
 	r->key_attribution = aggregate_string(a, "attribution");
 	r->key_comm = aggregate_string(a, "comm");
@@ -51,7 +53,6 @@ int recorder_open(struct recorder *r, const struct recorder_options *options)
 
 	memset(r, 0, sizeof(*r));
 	r->requests = options->requests;
-	r->redis_keys = options->redis_keys;
 	err = kernel_open(&kernel_options, &r->kernel);
 	if (err)
 		return err;
@@ -62,6 +63,11 @@ int recorder_open(struct recorder *r, const struct recorder_options *options)
 		kernel_free(r->kernel);
 		return err;
 	}
+	r->attributor = (struct attributor){
+		.processes = &r->processes,
+		.inflater = inflater_new(),
+		.redis_keys = options->redis_keys,
+	};
 	aggregate_init(&r->aggregate, &r->processes);
 	intern_label_keys(r);
 	err = mmap_watch_open(&r->watch);
@@ -83,7 +89,15 @@ void recorder_close(struct recorder *r)
 	processes_fini(&r->processes);
 	kernel_names_close(&r->kernel_names);
 	mmap_watch_free(r->watch);
+	inflater_free(r->attributor.inflater);
 	kernel_free(r->kernel);
+}
+
+/* Replies are looked at only for MySQL's sake. Its servers are known by their functions' names; of others the kernel side tells. */
+static void notice_server(struct recorder *r, struct process *process)
+{
+	if (r->requests && process_server(&r->processes, process)->mysql)
+		kernel_watch_replies(r->kernel);
 }
 
 int recorder_add(struct recorder *r, pid_t pid)
@@ -99,6 +113,7 @@ int recorder_add(struct recorder *r, pid_t pid)
 	r->live++;
 	err = process_refresh(&r->processes, process);
 	process_runs(&r->processes, process);
+	notice_server(r, process);
 	return err;
 }
 
@@ -149,6 +164,7 @@ static size_t common_labels(struct recorder *r, const struct process *process,
 		add_text(r, labels, &n, r->key_phase, phase_names[by->phase]);
 	add_text(r, labels, &n, r->key_attribution, attribution_names[by->kind]);
 	add_text(r, labels, &n, r->key_system, by->system);
+	add_text(r, labels, &n, r->key_namespace, by->namespace);
 	return n;
 }
 
@@ -171,6 +187,7 @@ static void add_sample(struct recorder *r, const struct process *process, const 
 		add_text(r, labels, &n, r->key_operation, c->operation);
 		add_text(r, labels, &n, r->key_summary, c->summary);
 		add_text(r, labels, &n, r->key_text, c->text);
+		add_text(r, labels, &n, r->key_collection, c->collection);
 		aggregate_add(&r->aggregate, stack, labels, n, c->weight);
 	}
 }
@@ -282,8 +299,7 @@ static void take_sample(struct recorder *r, const struct event_header *h, size_t
 		return;
 	}
 	if (r->requests)
-		attribute(&r->processes, process, &s, aggregate_evidence(&r->aggregate, stack),
-			  r->redis_keys, &r->attribution);
+		attribute(&r->attributor, process, &s, aggregate_evidence(&r->aggregate, stack), &r->attribution);
 	add_sample(r, process, &s, stack);
 }
 
@@ -306,6 +322,7 @@ static void process_started(struct recorder *r, struct process *process)
 	r->starting_until_ns = process->started_ns + STARTING_NS;
 	aggregate_finish_jit(&r->aggregate, process);
 	process_reset(&r->processes, process);
+	notice_server(r, process);
 }
 
 int recorder_timeout_ms(const struct recorder *r)
@@ -330,6 +347,8 @@ static void take_event(void *context, const struct event_header *h, size_t size)
 		take_fork(r, (const struct process_event *)h);
 		return;
 	}
+	if (h->type == EVENT_MYSQL)
+		kernel_watch_replies(r->kernel);
 	process = processes_find(&r->processes, h->pid);
 	if (!process)
 		return;
@@ -397,6 +416,7 @@ void recorder_check_live(struct recorder *r)
 {
 	processes_sweep(&r->processes);
 	kernel_drop_maps_now(r->kernel);
+	kernel_sweep_mysql(r->kernel);
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 

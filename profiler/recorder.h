@@ -26,15 +26,15 @@ struct recorder {
 	struct kernel_names kernel_names;
 	struct aggregate aggregate;
 	struct attribution attribution; /* of the sample at hand: too large for a stack */
+	struct attributor attributor;
 	bool requests;
-	enum redis_keys redis_keys;
 	uint64_t attached_ns, complete_ns; /* when sampling began, and the first stack that reached its entry */
 	uint64_t starting_until_ns; /* some process loads its libraries until then, perhaps */
 	size_t live; /* targets that have not exited */
 	uint64_t n_samples, malformed;
 	uint64_t stops[N_STOPS]; /* samples by how their user stack ended */
 	/* string numbers of label keys and of values that do not change */
-	uint32_t key_system, key_operation, key_summary, key_text, key_phase, key_attribution, key_comm,
+	uint32_t key_system, key_operation, key_summary, key_text, key_collection, key_namespace, key_phase, key_attribution, key_comm,
 		key_thread, key_pid, key_tid, unit_id;
 };
 

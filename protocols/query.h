@@ -27,6 +27,7 @@ enum query_verdict {
 	QUERY_ENCRYPTED, /* TLS */
 	QUERY_STALE,	 /* not a request (any more): overwritten, trimmed, or cut before it says what it is */
 	QUERY_OTHER,	 /* positively another protocol, such as HTTP */
+	QUERY_UNKNOWN_STATEMENT, /* it executes what was prepared unseen: classes[] has the command */
 	QUERY_VERDICTS,
 };
 
@@ -43,5 +44,23 @@ struct query_batch {
  */
 struct query_class *query_batch_next(struct query_batch *batch, struct query_class *spare);
 void query_batch_add(struct query_batch *batch, const struct query_class *built);
+
+/*
+ * What the name of a function on the stack says about the request that runs there.
+ */
+enum frame_kind {
+	FRAME_PLAIN,	/* says nothing */
+	FRAME_COMMAND,	/* implements one command, or one of a few (see operations) */
+	FRAME_READ,	/* reads a client's bytes and runs what they ask, on this thread */
+	FRAME_DETACHED,	/* runs commands whose bytes another thread, or an earlier turn, read */
+	FRAME_REPLY,	/* writes replies of earlier requests */
+	FRAME_BACKGROUND, /* serves no request: cron, expiry, persistence, background threads */
+};
+
+struct query_frame {
+	enum frame_kind kind;
+	/* COMMAND: the operations that this function implements, NULL-terminated; static storage. */
+	const char *const *operations;
+};
 
 #endif

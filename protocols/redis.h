@@ -35,25 +35,7 @@ enum redis_keys { REDIS_KEYS_PREFIX, REDIS_KEYS_NONE };
 enum query_verdict redis_classify(const struct redis_message *message, enum redis_keys keys,
 				  struct query_batch *out);
 
-/*
- * What the name of a function on the stack says about the request that runs there.
- */
-enum redis_frame_kind {
-	REDIS_FRAME_PLAIN,	/* says nothing */
-	REDIS_FRAME_COMMAND,	/* implements one command, or one of a few (see operations) */
-	REDIS_FRAME_READ,	/* reads a client's bytes and runs what they ask, on this thread */
-	REDIS_FRAME_DETACHED,	/* runs commands whose bytes another thread, or an earlier turn, read */
-	REDIS_FRAME_REPLY,	/* writes replies of earlier requests */
-	REDIS_FRAME_BACKGROUND, /* serves no request: cron, expiry, persistence, background threads */
-};
-
-struct redis_frame {
-	enum redis_frame_kind kind;
-	/* COMMAND: the operations that this function implements, NULL-terminated; static storage. */
-	const char *const *operations;
-};
-
 /* Function names as in the symbol table: compiler suffixes (".constprop.0", ".part.1") are ignored. */
-void redis_frame(struct slice function, struct redis_frame *out);
+void redis_frame(struct slice function, struct query_frame *out);
 
 #endif

@@ -25,11 +25,11 @@ static size_t base_len(struct slice function)
 	return n;
 }
 
-void redis_frame(struct slice function, struct redis_frame *out)
+void redis_frame(struct slice function, struct query_frame *out)
 {
 	size_t low = 0, high = n_redis_frames, len = base_len(function);
 
-	*out = (struct redis_frame){.kind = REDIS_FRAME_PLAIN};
+	*out = (struct query_frame){.kind = FRAME_PLAIN};
 	while (len && low < high) {
 		size_t middle = low + (high - low) / 2;
 		const struct redis_frame_entry *entry = &redis_frame_table[middle];

@@ -64,7 +64,7 @@ void redis_class_build(const struct resp_reader *reader, const struct resp_comma
 
 struct redis_frame_entry {
 	const char *function;
-	enum redis_frame_kind kind;
+	enum frame_kind kind;
 	const char *const *operations;
 };
 

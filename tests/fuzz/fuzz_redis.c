@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct query_batch batch;
 	struct redis_message message;
-	struct redis_frame frame;
+	struct query_frame frame;
 	size_t head, last;
 
 	if (size < 5)
@@ -77,6 +77,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	redis_classify(&message, data[0] & 1 ? REDIS_KEYS_NONE : REDIS_KEYS_PREFIX, &batch);
 	check_batch(&batch);
 	redis_frame(message.tail, &frame);
-	assert((frame.kind == REDIS_FRAME_COMMAND) == (frame.operations != NULL));
+	assert((frame.kind == FRAME_COMMAND) == (frame.operations != NULL));
 	return 0;
 }

@@ -9,10 +9,10 @@
 #include "guard.h"
 #include "protocols/redis_internal.h"
 
-static struct redis_frame look(const char *function)
+static struct query_frame look(const char *function)
 {
 	struct slice name = guard_copy(function, strlen(function));
-	struct redis_frame frame;
+	struct query_frame frame;
 
 	redis_frame(name, &frame);
 	guard_free(name);
@@ -21,10 +21,10 @@ static struct redis_frame look(const char *function)
 
 static void expect_ops(const char *function, const char *joined)
 {
-	struct redis_frame frame = look(function);
+	struct query_frame frame = look(function);
 	char have[1024] = "";
 
-	assert_int_equal(frame.kind, REDIS_FRAME_COMMAND);
+	assert_int_equal(frame.kind, FRAME_COMMAND);
 	for (const char *const *op = frame.operations; *op; op++) {
 		strcat(have, have[0] ? " " : "");
 		strcat(have, *op);
@@ -37,13 +37,13 @@ static void test_tables(void **state)
 	(void)state;
 	for (size_t i = 0; i < n_redis_frames; i++) {
 		const struct redis_frame_entry *entry = &redis_frame_table[i];
-		struct redis_frame frame = look(entry->function);
+		struct query_frame frame = look(entry->function);
 
 		if (i && strcmp(redis_frame_table[i - 1].function, entry->function) >= 0)
 			fail_msg("%s is out of order", entry->function);
 		assert_int_equal(frame.kind, entry->kind);
 		assert_ptr_equal(frame.operations, entry->operations);
-		assert_int_equal(entry->kind == REDIS_FRAME_COMMAND, entry->operations != NULL);
+		assert_int_equal(entry->kind == FRAME_COMMAND, entry->operations != NULL);
 		for (const char *const *op = entry->operations; op && *op; op++)
 			if (!redis_command_find(*op, strlen(*op)))
 				fail_msg("%s: no command %s", entry->function, *op);
@@ -96,18 +96,18 @@ static void test_commands(void **state)
 static void test_kinds(void **state)
 {
 	(void)state;
-	assert_int_equal(look("readQueryFromClient").kind, REDIS_FRAME_READ);
-	assert_int_equal(look("processPendingCommandAndInputBuffer").kind, REDIS_FRAME_DETACHED);
-	assert_int_equal(look("processIOThreadsReadDone").kind, REDIS_FRAME_DETACHED);
-	assert_int_equal(look("writeToClient.isra.0").kind, REDIS_FRAME_REPLY);
-	assert_int_equal(look("serverCron").kind, REDIS_FRAME_BACKGROUND);
-	assert_int_equal(look("bioProcessBackgroundJobs").kind, REDIS_FRAME_BACKGROUND);
-	assert_int_equal(look("processInputBuffer").kind, REDIS_FRAME_PLAIN);
-	assert_int_equal(look("performEvictions").kind, REDIS_FRAME_PLAIN);
-	assert_int_equal(look("getCommandX").kind, REDIS_FRAME_PLAIN);
-	assert_int_equal(look("getComman").kind, REDIS_FRAME_PLAIN);
-	assert_int_equal(look("").kind, REDIS_FRAME_PLAIN);
-	assert_int_equal(look(".cold").kind, REDIS_FRAME_PLAIN);
+	assert_int_equal(look("readQueryFromClient").kind, FRAME_READ);
+	assert_int_equal(look("processPendingCommandAndInputBuffer").kind, FRAME_DETACHED);
+	assert_int_equal(look("processIOThreadsReadDone").kind, FRAME_DETACHED);
+	assert_int_equal(look("writeToClient.isra.0").kind, FRAME_REPLY);
+	assert_int_equal(look("serverCron").kind, FRAME_BACKGROUND);
+	assert_int_equal(look("bioProcessBackgroundJobs").kind, FRAME_BACKGROUND);
+	assert_int_equal(look("processInputBuffer").kind, FRAME_PLAIN);
+	assert_int_equal(look("performEvictions").kind, FRAME_PLAIN);
+	assert_int_equal(look("getCommandX").kind, FRAME_PLAIN);
+	assert_int_equal(look("getComman").kind, FRAME_PLAIN);
+	assert_int_equal(look("").kind, FRAME_PLAIN);
+	assert_int_equal(look(".cold").kind, FRAME_PLAIN);
 }
 
 int main(void)

@@ -1,0 +1,662 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * MySQL and MariaDB connections, followed packet by packet (MySQL, "Protocol Basics"; MariaDB, "0 - Packet"):
+ *
+ *	| length 3 | sequence 1 | payload ...			plain
+ *	| length 3 | sequence 1 | inflated length 3 | ...	compressed: of the deflated packets in it
+ *
+ * Sequence 0 begins a command; what comes with another number belongs to the command before: authentication, the contents of
+ * LOAD DATA LOCAL (whose numbers run through 255 to 0, and go on until an empty packet), the rest of 16 MB and more. The servers ask for the header first, 4 or 7 bytes, and then for the rest:
+ * that is how a connection is told at once from others, if it was open before we came; of one that opens, the handshake
+ * response tells. Servers that read whatever is there (`look_for_mysql`) are told by content alone.
+ *
+ * Their buffers are overwritten while they answer, so the command is copied when it comes. The id of a prepared
+ * statement is in the reply, so what is sent first for a PREPARE is looked at. Where that is deflated, the plain reply lies in
+ * the buffer that the command came to: both servers have one for both. What deflated command it answers is not known then:
+ * the user side finds out, when a sample executes that id.
+ */
+#ifndef WIREPROF_BPF_MYSQL_H
+#define WIREPROF_BPF_MYSQL_H
+
+#include "maps.h"
+
+#define MYSQL_PACKETS	   64 /* of a receive are followed */
+#define MYSQL_WORD	   96 /* of SQL, with blanks before: names have up to 64 letters */
+#define TLS_HEADER	   5
+
+#define FNV_OFFSET   2166136261u
+#define FNV_PRIME    16777619u
+#define HASH_USE     0x5791c4f4u /* FNV-1a of the word */
+#define HASH_EXECUTE 0xa01e3d98u
+#define HASH_PREPARE 0x3cc870dcu
+
+
+/* Set by the user side, when it has seen a server that does not ask for the header alone. */
+bool look_for_mysql;
+/* Counts about seconds, on the user side. */
+unsigned int mysql_epoch;
+/* Set by the user side, when it looks at replies; and here, when it has been told to. */
+bool watches_replies;
+
+static __always_inline u32 le24(const u8 *p)
+{
+	return p[0] | (u32)p[1] << 8 | (u32)p[2] << 16;
+}
+
+static __always_inline u32 le32(const u8 *p)
+{
+	return le24(p) | (u32)p[3] << 24;
+}
+
+/* Whether a packet of this length can be this command. */
+static __always_inline bool mysql_is_command(u8 command, u32 length)
+{
+	switch (command) {
+	case COM_QUIT:
+	case COM_STATISTICS:
+	case COM_PROCESS_INFO:
+	case COM_DEBUG:
+	case COM_PING:
+	case COM_RESET_CONNECTION:
+		return length == 1;
+	case COM_REFRESH:
+	case COM_SHUTDOWN:
+		return length <= 2;
+	case COM_SET_OPTION:
+		return length == 3;
+	case COM_PROCESS_KILL:
+	case COM_STMT_CLOSE:
+	case COM_STMT_RESET:
+		return length == 5;
+	case COM_STMT_FETCH:
+		return length == 9;
+	case COM_STMT_EXECUTE:
+		return length >= 10;
+	case COM_STMT_SEND_LONG_DATA:
+	case COM_STMT_BULK_EXECUTE:
+		return length >= 7;
+	case COM_INIT_DB:
+	case COM_QUERY:
+	case COM_FIELD_LIST:
+	case COM_CREATE_DB:
+	case COM_DROP_DB:
+	case COM_CHANGE_USER:
+	case COM_BINLOG_DUMP:
+	case COM_TABLE_DUMP:
+	case COM_REGISTER_SLAVE:
+	case COM_STMT_PREPARE:
+	case COM_BINLOG_DUMP_GTID:
+		return length >= 1;
+	}
+	return false;
+}
+
+static __always_inline bool mysql_is_sql(const u8 *p)
+{
+	if (p[0] < ' ') /* a blank; or query attributes, of which there is one set */
+		return (p[0] >= '\t' && p[0] <= '\r') || p[1] == 1;
+	return ((p[0] | 0x20) >= 'a' && (p[0] | 0x20) <= 'z') || p[0] == ' ' || p[0] == '(' || p[0] == '/' || p[0] == '-' || p[0] == '#';
+}
+
+/*
+ * Of a connection whose handshake was not seen: whether this is as good as a proof. Other protocols have headers of four
+ * bytes, too, and a few small numbers in them would make a command of some kind.
+ */
+static __always_inline bool mysql_proves_itself(const u8 *p)
+{
+	switch (p[0]) {
+	case COM_PING:
+		return true;
+	case COM_QUERY:
+	case COM_STMT_PREPARE:
+		return mysql_is_sql(p + 1);
+	case COM_STMT_EXECUTE:
+		return p[5] < 16 && le32(p + 6) == 1; /* flags, iterations */
+	}
+	return false;
+}
+
+/* Whether these first bytes of a payload are those of a HandshakeResponse41 or SSLRequest: its filler is zero. */
+static __always_inline bool mysql_is_handshake(const u8 *p, u32 length)
+{
+	u64 filler, more;
+
+	__builtin_memcpy(&filler, p + 9, sizeof(filler));
+	__builtin_memcpy(&more, p + 17, sizeof(more));
+	return length >= MYSQL_HANDSHAKE_BYTES && le32(p) & CLIENT_PROTOCOL_41 && !filler && !more && !p[25] && !p[26];
+}
+
+/* Deflated data: zlib (RFC 1950) or a frame of zstd (RFC 8878). */
+static __always_inline bool mysql_is_deflated(const u8 *p)
+{
+	return p[0] == 0x78 || le32(p) == 0xfd2fb528;
+}
+
+static __always_inline void mysql_forget(u64 sock)
+{
+	bpf_map_delete_elem(&connections, &sock);
+}
+
+/* Takes one letter of the word that c->scan stands in front of, or at. Its state is in the map, or the verifier would follow every value. */
+static long mysql_scan_letter(u32 i, void *context)
+{
+	struct mysql_connection *c = *(struct mysql_connection **)context;
+	u32 at = c->scan;
+	u8 letter;
+
+	if (at >= c->bytes || at >= STREAM_BYTES)
+		return 1;
+	letter = c->stream[at];
+	if (letter == ' ' || (letter >= '\t' && letter <= '\r')) {
+		if (c->word != FNV_OFFSET)
+			return 1;
+	} else if (letter == ';') {
+		return 1;
+	} else if (letter != '`' && letter != '"') {
+		if (letter >= 'A' && letter <= 'Z')
+			letter += 'a' - 'A';
+		c->word = (c->word ^ letter) * FNV_PRIME;
+	}
+	c->scan = at + 1;
+	return 0;
+}
+
+/* The hash (FNV-1a) of the next word of the stream, in small letters and without quotes. */
+static __always_inline u32 mysql_next_word(struct mysql_connection *c)
+{
+	struct mysql_connection *context = c;
+
+	c->word = FNV_OFFSET;
+	bpf_loop(MYSQL_WORD, mysql_scan_letter, &context, 0);
+	return c->word;
+}
+
+static __always_inline void mysql_remember(const struct mysql_connection *c, u64 sock, u32 id, u32 named)
+{
+	struct prepared_key key = {.sock = sock, .since_ns = c->since_ns, .id = id, .named = named};
+
+	count(COUNTER_PREPARED);
+	if (bpf_map_update_elem(&prepared, &key, &c->bytes, BPF_ANY))
+		count(COUNTER_PREPARED_FULL);
+}
+
+/* SQL that is about a prepared statement, or about the schema. */
+static __always_inline void mysql_query(struct mysql_connection *c, u64 sock)
+{
+	u32 at = MYSQL_HEADER_BYTES + 1 + (c->flags & MYSQL_COMPRESSED ? MYSQL_FRAME_BYTES : 0);
+	u8 letter = c->stream[at] | 0x20;
+
+	/* Most statements begin with another letter. */
+	if (letter > ' ' + 16 && letter != 'p' && letter != 'e' && letter != 'u')
+		return;
+	c->scan = at;
+	switch (mysql_next_word(c)) {
+	case HASH_USE:
+		c->flags |= MYSQL_SCHEMA;
+		break;
+	case HASH_EXECUTE:
+		c->flags |= MYSQL_NAMED;
+		c->statement = mysql_next_word(c);
+		break;
+	case HASH_PREPARE:
+		mysql_remember(c, sock, mysql_next_word(c), 1);
+		break;
+	}
+}
+
+/* The batch is whole: what of it must be known later. */
+static __always_inline void mysql_complete(struct thread_state *thread, struct mysql_connection *c, u64 sock)
+{
+	u32 n = c->bytes;
+
+	if (c->commands != 1)
+		c->flags &= ~MYSQL_SCHEMA;
+	else if (c->command == COM_QUERY)
+		mysql_query(c, sock);
+	if (c->flags & MYSQL_SCHEMA) {
+		if (n > ORIGIN_BYTES)
+			n = ORIGIN_BYTES;
+		barrier_var(n);
+		if (n <= ORIGIN_BYTES && !bpf_probe_read_kernel(c->origin, n, c->stream))
+			c->origin_bytes = n;
+	}
+	thread->awaits_reply = !!(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA));
+	if (!watches_replies) {
+		watches_replies = true;
+		send_process_event(EVENT_MYSQL, bpf_get_current_pid_tgid() >> 32, 0);
+	}
+}
+
+/* The handshake response, or the request for TLS instead of it. */
+static __always_inline bool mysql_handshake(struct mysql_connection *c, const u8 *p)
+{
+	u32 capabilities = le32(p);
+
+	if (!mysql_is_handshake(p, c->left))
+		return false;
+	c->command = COM_CONNECT;
+	c->flags |= MYSQL_SURE | MYSQL_SCHEMA;
+	if (capabilities & (CLIENT_COMPRESS | CLIENT_ZSTD))
+		c->flags |= MYSQL_COMPRESSES;
+	if (capabilities & CLIENT_SSL && c->left == MYSQL_HANDSHAKE_BYTES)
+		c->flags |= MYSQL_ENCRYPTED;
+	return true;
+}
+
+static __always_inline bool mysql_command(struct mysql_connection *c, const u8 *p, u32 length, u64 sock)
+{
+	struct prepared_key key = {.sock = sock, .since_ns = c->since_ns, .id = le32(p + 1)};
+
+	if (!mysql_is_command(p[0], length) || !(c->flags & MYSQL_SURE || mysql_proves_itself(p)))
+		return false;
+	c->flags |= MYSQL_SURE;
+	c->command = p[0];
+	c->statement = key.id == 0xffffffff ? c->prepared : key.id;
+	switch (p[0]) {
+	case COM_STMT_PREPARE:
+		if (c->commands == 1) /* what is sent first answers it */
+			c->flags |= MYSQL_PREPARING;
+		c->prepared = 0;
+		break;
+	case COM_STMT_CLOSE:
+		bpf_map_delete_elem(&prepared, &key);
+		break;
+	case COM_INIT_DB:
+		c->flags |= MYSQL_SCHEMA;
+		break;
+	case COM_CHANGE_USER:
+		c->flags |= MYSQL_SCHEMA;
+		/* fallthrough */
+	case COM_RESET_CONNECTION:
+		c->since_ns = bpf_ktime_get_ns();
+		c->prepared = 0;
+		break;
+	}
+	return true;
+}
+
+#define MYSQL_CLOSE_BYTES (MYSQL_HEADER_BYTES + 5)
+
+/* A frame that is not deflated: the packet in it, or the one behind a STMT_CLOSE. */
+static __always_inline bool mysql_stored(struct mysql_connection *c, const u8 *p, u32 n, u64 sock)
+{
+	const u8 *next = p + MYSQL_CLOSE_BYTES;
+
+	if (p[3] || !mysql_command(c, p + MYSQL_HEADER_BYTES, le24(p), sock))
+		return false;
+	if (c->command != COM_STMT_CLOSE || n < MYSQL_CLOSE_BYTES + MYSQL_HEADER_BYTES + 5 || next[3])
+		return true;
+	return mysql_command(c, next + MYSQL_HEADER_BYTES, le24(next), sock);
+}
+
+/* The first bytes of a command's payload, at least MYSQL_HANDSHAKE_BYTES of memory. Returns whether they can be that. */
+static __noinline int mysql_payload(struct mysql_connection *c, const u8 *p, u32 n, u64 sock)
+{
+	c->flags &= ~MYSQL_FRESH;
+	if (c->header[3])
+		return mysql_handshake(c, p);
+	if (!(c->flags & MYSQL_COMPRESSED))
+		return mysql_command(c, p, c->left, sock);
+	if (!le24(c->header + MYSQL_HEADER_BYTES))
+		return mysql_stored(c, p, n, sock);
+	if (!mysql_is_deflated(p))
+		return false;
+	c->flags |= MYSQL_SURE;
+	c->command = COM_OPAQUE;
+	c->flags |= MYSQL_PREPARING; /* perhaps */
+	return true;
+}
+
+static __always_inline bool mysql_read_payload(struct mysql_connection *c, u32 n, u64 sock)
+{
+	u8 p[MYSQL_HANDSHAKE_BYTES] = {};
+
+	if (n > MYSQL_HANDSHAKE_BYTES)
+		n = MYSQL_HANDSHAKE_BYTES;
+	barrier_var(n);
+	return n <= MYSQL_HANDSHAKE_BYTES && !bpf_probe_read_user(p, n, (void *)(c->buffer + c->at)) &&
+	       mysql_payload(c, p, n, sock);
+}
+
+/* A batch begins with the packet whose header is whole. */
+static __always_inline void mysql_batch(struct mysql_connection *c, u32 header_bytes)
+{
+	c->flags &= ~(MYSQL_DATA | MYSQL_PREPARING | MYSQL_SCHEMA | MYSQL_NAMED);
+	c->flags |= MYSQL_COLLECT;
+	c->commands = c->whole = 0;
+	c->command = 0;
+	c->statement = 0;
+	__builtin_memcpy(c->stream, c->header, sizeof(c->header));
+	c->bytes = c->received = header_bytes;
+	c->from = c->at;
+}
+
+static __always_inline void mysql_packet(struct mysql_connection *c, u32 header_bytes)
+{
+	bool goes_on = c->flags & MYSQL_LONG, first = !(c->flags & MYSQL_SURE);
+	bool wrapped = !c->header[3] && c->sequence == 255;
+
+	c->left = le24(c->header);
+	c->sequence = c->left ? c->header[3] : 0;
+	c->flags &= ~MYSQL_LONG;
+	if (c->left == MYSQL_LONGEST_PACKET && !(c->flags & MYSQL_COMPRESSED))
+		c->flags |= MYSQL_LONG;
+	if (goes_on)
+		return;
+	if ((c->header[3] || wrapped) && !first) {
+		if (!(c->flags & MYSQL_IN_PLAY)) /* else it came right behind the command's first part */
+			c->flags = (c->flags & ~MYSQL_COLLECT) | MYSQL_DATA;
+		return;
+	}
+	/* Clients close statements, which is not answered, together with their next command: that counts. */
+	if (!(c->flags & MYSQL_IN_PLAY) || c->command == COM_STMT_CLOSE || c->command == COM_STMT_SEND_LONG_DATA)
+		mysql_batch(c, header_bytes);
+	c->flags |= MYSQL_FRESH | MYSQL_IN_PLAY;
+	c->commands++;
+}
+
+/* The next packet's header, as far as it came. */
+static __always_inline bool mysql_header(struct mysql_connection *c)
+{
+	u32 wanted = c->flags & MYSQL_COMPRESSED ? MYSQL_FRAME_BYTES : MYSQL_HEADER_BYTES, have = c->header_bytes;
+	u32 n = c->n - c->at;
+	u8 p[MYSQL_FRAME_BYTES + 1] = {};
+
+	if (have >= MYSQL_FRAME_BYTES || have >= wanted)
+		return false;
+	if (n > wanted - have)
+		n = wanted - have;
+	barrier_var(n);
+	if (n > MYSQL_FRAME_BYTES || bpf_probe_read_user(p, n, (void *)(c->buffer + c->at)))
+		return false;
+	for (u32 i = 0; i < MYSQL_FRAME_BYTES; i++)
+		if (i < n)
+			c->header[(have + i) & 7] = p[i];
+	c->at += n;
+	c->header_bytes = have + n;
+	if (c->header_bytes < wanted)
+		return true;
+	if (c->flags & MYSQL_COMPRESSES && !c->header[3]) {
+		c->flags = (c->flags & ~MYSQL_COMPRESSES) | MYSQL_COMPRESSED; /* three more bytes */
+		return true;
+	}
+	c->header_bytes = 0;
+	mysql_packet(c, wanted);
+	return true;
+}
+
+/* Follows the receive up to the next end of a header or of a payload. Returns false where this is no MySQL. */
+static __noinline int mysql_step(struct mysql_connection *c, u64 sock)
+{
+	u32 n;
+
+	if (!c->left && !(c->flags & MYSQL_FRESH))
+		return mysql_header(c);
+	n = c->n - c->at;
+	if (n > c->left)
+		n = c->left;
+	if (c->flags & MYSQL_FRESH && !mysql_read_payload(c, n, sock))
+		return false;
+	if (c->flags & MYSQL_COLLECT)
+		c->flags |= MYSQL_IN_PLAY;
+	c->at += n;
+	c->left -= n;
+	if (!c->left && !(c->flags & MYSQL_LONG) && c->flags & MYSQL_COLLECT)
+		c->whole++;
+	return true;
+}
+
+struct mysql_walk {
+	struct mysql_connection *connection;
+	u64 sock;
+	bool bad;
+};
+
+static long mysql_walk_packet(u32 i, void *context)
+{
+	struct mysql_walk *w = context;
+	struct mysql_connection *c = w->connection;
+
+	if (c->at >= c->n)
+		return 1;
+	w->bad = !mysql_step(c, w->sock);
+	return w->bad;
+}
+
+/* Appends what of the receive is the batch's. */
+static __always_inline void mysql_append(struct mysql_connection *c)
+{
+	u32 at = c->bytes, n = c->n - c->from;
+
+	c->received += n;
+	if (at >= STREAM_BYTES || !n)
+		return;
+	if (n > STREAM_BYTES - at)
+		n = STREAM_BYTES - at;
+	barrier_var(at);
+	barrier_var(n);
+	if (at < STREAM_BYTES && n <= STREAM_BYTES &&
+	    !bpf_probe_read_user(&c->stream[at], n, (void *)(c->buffer + c->from)))
+		c->bytes = at + n;
+}
+
+/* Whether this can be the header of a command or of a handshake response. */
+static __always_inline bool mysql_is_header(const u8 *p)
+{
+	u32 length = le24(p);
+
+	return p[3] ? p[3] == 1 && length >= MYSQL_HANDSHAKE_BYTES && length <= 0xffff : length;
+}
+
+/* Whether a connection that is not known may begin, or go on, with this receive. Sets *flags. */
+static __always_inline bool mysql_may_begin(const struct receive *r, bool speaks_mysql, u32 *flags)
+{
+	u8 p[MYSQL_HEADER_BYTES + 1] = {};
+	u32 bytes = r->bytes;
+
+	*flags = 0;
+	if (bytes < MYSQL_HEADER_BYTES || bpf_probe_read_user(p, MYSQL_HEADER_BYTES, (void *)r->buffer))
+		return false;
+	if (r->wanted == TLS_HEADER && speaks_mysql && bytes == TLS_HEADER && p[0] >= 0x14 && p[0] <= 0x17 &&
+	    p[1] == 3 && p[2] <= 4) {
+		*flags = MYSQL_SURE | MYSQL_ENCRYPTED;
+		return true;
+	}
+	if (!mysql_is_header(p))
+		return false;
+	if (bytes == r->wanted && bytes == MYSQL_HEADER_BYTES)
+		*flags = MYSQL_HEADERS;
+	else if (bytes == r->wanted && bytes == MYSQL_FRAME_BYTES && !p[3])
+		*flags = MYSQL_HEADERS | MYSQL_COMPRESSED;
+	else
+		return look_for_mysql && bytes > MYSQL_HEADER_BYTES && le24(p) + MYSQL_HEADER_BYTES == bytes;
+	return true;
+}
+
+static __always_inline struct mysql_connection *mysql_open(const struct receive *r, u32 flags)
+{
+	struct mysql_connection *c;
+	u32 zero = 0;
+
+	c = bpf_map_lookup_elem(&no_connection, &zero);
+	if (!c || bpf_map_update_elem(&connections, &r->sock, c, BPF_ANY)) {
+		count(COUNTER_CONNECTIONS_FULL);
+		return NULL;
+	}
+	c = bpf_map_lookup_elem(&connections, &r->sock);
+	if (!c)
+		return NULL;
+	c->flags = flags;
+	c->inode = r->inode;
+	c->since_ns = bpf_ktime_get_ns();
+	return c;
+}
+
+/* The connection, made if it has none; NULL where this is no MySQL, as far as the first bytes tell. */
+static __always_inline struct mysql_connection *mysql_connection_of(const struct thread_state *thread,
+								    const struct receive *r, bool has_header)
+{
+	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &r->sock);
+	u32 flags = MYSQL_HEADERS;
+
+	if (c && c->inode == r->inode)
+		return c;
+	if (has_header ? !mysql_is_header(thread->header) : !mysql_may_begin(r, thread->speaks_mysql, &flags))
+		return NULL;
+	return mysql_open(r, flags);
+}
+
+/* All of a command's payload in one receive, behind the header: nearly every receive is so. Copies first, then looks. */
+static __always_inline bool mysql_whole_payload(struct mysql_connection *c, u64 sock)
+{
+	u32 n = c->n < STREAM_BYTES - MYSQL_HEADER_BYTES ? c->n : STREAM_BYTES - MYSQL_HEADER_BYTES;
+
+	barrier_var(n);
+	if (n > STREAM_BYTES || bpf_probe_read_user(&c->stream[MYSQL_HEADER_BYTES], n, (void *)c->buffer))
+		return false;
+	if (!mysql_payload(c, &c->stream[MYSQL_HEADER_BYTES], n, sock))
+		return false;
+	c->bytes = MYSQL_HEADER_BYTES + n;
+	c->received += c->n;
+	c->from = c->at = c->n;
+	c->left = 0;
+	c->whole++;
+	c->flags |= MYSQL_IN_PLAY;
+	return true;
+}
+
+/* Follows the receive. Returns false where this is no MySQL, or not the server's side of it. */
+static __always_inline bool mysql_follow(struct mysql_connection *c, const struct receive *r, const u8 *header)
+{
+	struct mysql_walk walk = {.connection = c, .sock = r->sock};
+
+	c->buffer = r->buffer;
+	c->n = r->bytes;
+	c->at = c->from = 0;
+	c->flags &= ~MYSQL_IN_PLAY;
+	if (header) {
+		__builtin_memcpy(c->header, header, MYSQL_HEADER_BYTES);
+		c->header_bytes = 0;
+		mysql_packet(c, MYSQL_HEADER_BYTES);
+	}
+	/* Who asks for headers first asks for the whole rest next. */
+	if (c->flags & MYSQL_HEADERS && !(c->flags & MYSQL_SURE) && c->left && r->wanted != c->left)
+		return false;
+	if (c->flags & MYSQL_FRESH && c->n == c->left && c->bytes == MYSQL_HEADER_BYTES &&
+	    !(c->flags & (MYSQL_COMPRESSED | MYSQL_LONG)))
+		return mysql_whole_payload(c, r->sock);
+	if (!mysql_step(c, r->sock))
+		return false;
+	if (c->at < c->n) {
+		bpf_loop(MYSQL_PACKETS, mysql_walk_packet, &walk, 0);
+		if (walk.bad || c->at < c->n)
+			return false;
+	}
+	return true;
+}
+
+/* The header of the next packet on the connection that the thread has read to the end of one: nothing to look up yet. */
+static __always_inline bool mysql_notes_header(struct thread_state *thread, const struct receive *r)
+{
+	if (thread->border != r->sock || r->wanted != MYSQL_HEADER_BYTES || r->bytes != MYSQL_HEADER_BYTES)
+		return false;
+	if (bpf_probe_read_user(thread->header, MYSQL_HEADER_BYTES, (void *)r->buffer) || !le24(thread->header))
+		return false;
+	thread->has_header = 1;
+	thread->sock = r->sock;
+	thread->mysql = 1;
+	thread->bypass = 0;
+	return true;
+}
+
+/*
+ * A receive of a thread that speaks MySQL, or that may begin to. Returns false where it is not a MySQL server's: then it
+ * is somebody else's.
+ */
+static __always_inline bool mysql_receive(struct thread_state *thread, const struct receive *r)
+{
+	bool has_header = thread->has_header && thread->border == r->sock;
+	struct mysql_connection *c = mysql_connection_of(thread, r, has_header);
+
+	thread->has_header = 0;
+	thread->border = 0;
+	if (!c)
+		return false;
+	c->used = mysql_epoch;
+	c->reader = (u32)bpf_get_current_pid_tgid();
+	if (!(c->flags & MYSQL_ENCRYPTED)) {
+		if (!mysql_follow(c, r, has_header ? thread->header : NULL)) {
+			mysql_forget(r->sock);
+			return false;
+		}
+		if (c->flags & MYSQL_COLLECT && c->flags & MYSQL_IN_PLAY) {
+			mysql_append(c);
+			if (!c->left && !c->header_bytes && !(c->flags & MYSQL_LONG))
+				mysql_complete(thread, c, r->sock);
+		}
+		if (c->flags & MYSQL_HEADERS && !c->left && !c->header_bytes &&
+		    !(c->flags & (MYSQL_ENCRYPTED | MYSQL_COMPRESSES | MYSQL_COMPRESSED)))
+			thread->border = r->sock;
+	}
+	thread->sock = r->sock;
+	thread->mysql = thread->speaks_mysql = 1;
+	thread->bypass = 0;
+	return true;
+}
+
+/* The PREPARE of the statement that the command executes; NULL where it is no such command, or that was not seen. */
+static __always_inline const struct prepared_statement *mysql_prepared(const struct mysql_connection *c, u64 sock)
+{
+	struct prepared_key key = {.sock = sock, .since_ns = c->since_ns, .id = c->statement};
+
+	key.named = !!(c->flags & MYSQL_NAMED);
+	if (!key.named && c->command != COM_STMT_EXECUTE && c->command != COM_STMT_BULK_EXECUTE &&
+	    c->command != COM_STMT_FETCH)
+		return NULL;
+	return bpf_map_lookup_elem(&prepared, &key);
+}
+
+/* Whether the reader is at work for the connection's command: that is whole, or has asked the client for data. */
+static __always_inline bool mysql_executes(const struct mysql_connection *c)
+{
+	return c->flags & (MYSQL_DATA | MYSQL_ENCRYPTED) || c->whole;
+}
+
+/* ---- the reply ---- */
+
+#define MYSQL_PREPARE_OK 12 /* bytes of its payload: 0, id 4, columns 2, parameters 2, 0, warnings 2 */
+#define MYSQL_REPLY	 14 /* bytes of a reply that are looked at */
+
+/* The first bytes of the reply, plain. Returns whether they could be had. */
+static __always_inline bool mysql_reply_bytes(const struct mysql_connection *c, u64 buffer, s32 bytes,
+					      u8 p[static MYSQL_REPLY])
+{
+	if (c->flags & MYSQL_COMPRESSED) {
+		if (bpf_probe_read_user(p, MYSQL_FRAME_BYTES, (void *)buffer))
+			return false;
+		buffer = le24(p + MYSQL_HEADER_BYTES) ? c->buffer : buffer + MYSQL_FRAME_BYTES;
+	}
+	return bytes >= MYSQL_HEADER_BYTES + 1 && !bpf_probe_read_user(p, MYSQL_REPLY, (void *)buffer);
+}
+
+/* What was sent begins at `buffer`: the reply to a PREPARE has the statement's id, a refused schema is none. */
+static __always_inline void mysql_reply(struct thread_state *thread, u64 sock, u64 buffer, s32 bytes)
+{
+	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
+	u8 p[MYSQL_REPLY] = {};
+	bool known;
+
+	if (!c || !(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA)))
+		return;
+	thread->awaits_reply = 0;
+	known = mysql_reply_bytes(c, buffer, bytes, p);
+	if (c->flags & MYSQL_SCHEMA && (!known || p[MYSQL_HEADER_BYTES] == 0xff))
+		c->origin_bytes = 0;
+	if (c->flags & MYSQL_PREPARING && known && le24(p) == MYSQL_PREPARE_OK && !p[MYSQL_HEADER_BYTES] && !p[13]) {
+		c->prepared = le32(p + MYSQL_HEADER_BYTES + 1);
+		mysql_remember(c, sock, c->prepared, 0);
+	}
+	c->flags &= ~(MYSQL_PREPARING | MYSQL_SCHEMA);
+}
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One statement -> its class: drives the lexer, and decides where the statement ends and where we know too little to
+ * go on.
+ *
+ * A ';' ends a statement, but not within a body: CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END. What opens a
+ * block is seen by where it stands: IF at the start of a statement is one, IF( elsewhere a function.
+ *
+ * With NO_BACKSLASH_ESCAPES (and in some Asian character sets) 'C:\' is a whole string, while to us the quote goes on:
+ *
+ *	VALUES ('C:\', 'secret')	ours: 'C:\', ' then the name secret
+ *	VALUES ('it\'s', 'fine')	theirs: 'it\' then the name s, directly behind a string
+ *
+ * A client sends either, and nothing tells which. So at the first string with such a quote the rest is read the other
+ * way: mostly it makes no sense then, as in the second line, and the doubt is over for this statement. Otherwise the
+ * text ends before that string.
+ */
+#include <string.h>
+#include "sql_internal.h"
+
+#define DOUBT_BYTES 4096 /* read this far and sensible still: it stays a doubt */
+
+/* --- where does a statement end? --- */
+
+struct body {
+	bool routine;	/* CREATE PROCEDURE and the like, or a compound statement */
+	uint32_t depth; /* open blocks */
+	uint32_t words; /* tokens so far, as far as they matter */
+	uint16_t first, last;
+};
+
+static bool at_statement_start(const struct body *body)
+{
+	switch (body->last) {
+	case TOKEN_END:
+	case ';':
+	case ':':
+	case KW_BEGIN:
+	case KW_ATOMIC:
+	case KW_THEN:
+	case KW_ELSE:
+	case KW_DO:
+	case KW_LOOP:
+	case KW_REPEAT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Of the header of a routine without a block yet: is this the end of the header? */
+static bool ends_header(uint16_t kind)
+{
+	switch (kind) {
+	case ')':
+	case TOKEN_VALUE:
+	case KW_ROW:
+	case KW_DO:
+	case KW_DETERMINISTIC:
+	case KW_DATA:
+	case KW_SQL:
+	case KW_DEFINER:
+	case KW_INVOKER:
+	case KW_INTEGER:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void body_add(struct body *body, uint16_t kind)
+{
+	bool start = at_statement_start(body) || (!body->depth && ends_header(body->last));
+
+	switch (kind) {
+	case KW_PROCEDURE:
+	case KW_FUNCTION:
+	case KW_TRIGGER:
+	case KW_EVENT:
+	case KW_PACKAGE:
+		body->routine |= body->first == KW_CREATE || body->first == KW_ALTER;
+		break;
+	case KW_NOT:
+		body->routine |= body->first == KW_BEGIN && body->words == 1;
+		body->depth += body->first == KW_BEGIN && body->words == 1;
+		break;
+	case KW_BEGIN:
+		body->depth += body->routine;
+		break;
+	case KW_IF:
+	case KW_LOOP:
+	case KW_WHILE:
+	case KW_REPEAT:
+	case KW_FOR:
+		if (!body->words)
+			body->routine = true;
+		body->depth += body->routine && start && body->last != KW_END;
+		break;
+	case KW_CASE:
+		if (!body->words)
+			body->routine = true;
+		body->depth += body->routine && body->last != KW_END;
+		break;
+	case KW_END:
+		body->depth -= body->depth > 0;
+		break;
+	default:
+		break;
+	}
+	if (!body->words++)
+		body->first = kind;
+	body->last = kind;
+}
+
+/* --- the statement --- */
+
+size_t sql_classify(struct slice text, bool whole, struct query_class *out)
+{
+	struct body body = {0};
+	struct sql_digest digest;
+	struct sql_summary summary;
+	struct sql_token token;
+	struct sql_lex lex;
+	bool certain = false; /* backslashes are escapes in this session */
+
+	sql_lex_init(&lex, text, whole);
+	do
+		sql_lex_next(&lex, &token);
+	while (token.kind == ';');
+	if (token.kind == TOKEN_END && token.start == lex.end)
+		return 0;
+
+	sql_digest_init(&digest, out->text);
+	sql_summary_init(&summary, out);
+	for (; token.kind != TOKEN_END; sql_lex_next(&lex, &token)) {
+		if (token.kind == ';' && !body.depth)
+			break;
+		if (token.kind == TOKEN_VALUE && lex.escaped_quote && !certain) {
+			certain = !sql_escapes_doubtful(&lex);
+			lex.escaped_quote = NULL;
+			if (!certain)
+				token.kind = TOKEN_BAD;
+		}
+		if (token.kind == TOKEN_BAD) {
+			lex.at = lex.end;
+			lex.cut = true;
+			break;
+		}
+		body_add(&body, token.kind);
+		sql_summary_add(&summary, &token);
+		if (summary.mode == SUMMARY_NO_STATEMENT) {
+			lex.at = lex.end;
+			lex.cut = true;
+			break;
+		}
+		sql_digest_add(&digest, &token);
+	}
+	sql_summary_finish(&summary);
+	sql_digest_finish(&digest, lex.cut);
+	return (size_t)(lex.at - text.ptr);
+}
+
+/* --- the other reading --- */
+
+/* Does `token` directly behind `last` make sense? A word and a string without a blank between them hardly ever do. */
+static bool may_touch(const struct sql_token *last, const struct sql_token *token)
+{
+	bool string = *token->start == '\'' || *token->start == '"';
+	bool last_string = last->kind == TOKEN_VALUE && (last->end[-1] == '\'' || last->end[-1] == '"');
+
+	if (last->end != token->start)
+		return true;
+	if (last_string && (token->kind == TOKEN_NAME || token->kind == TOKEN_NUMBER))
+		return false;
+	if (last_string && token->word != NO_KEYWORD)
+		return sql_keyword(token->word)->flags & KEYWORD_RESERVED;
+	if (!string)
+		return true;
+	if (last->word != NO_KEYWORD)
+		return sql_keyword(last->word)->flags & KEYWORD_RESERVED || last->kind == KW_DATE ||
+		       last->kind == KW_TIME || last->kind == KW_TIMESTAMP;
+	return last->kind != TOKEN_NAME && last->kind != TOKEN_NUMBER && last->kind != '.';
+}
+
+bool sql_escapes_doubtful(const struct sql_lex *lex)
+{
+	struct sql_lex other = *lex;
+	struct sql_token last = {0}, token;
+	uint32_t names = 1; /* one behind the other, or a string and names */
+
+	/* Ours: a name directly behind the string? */
+	last.kind = TOKEN_VALUE;
+	last.word = NO_KEYWORD;
+	last.end = other.at;
+	sql_lex_next(&other, &token);
+	if (token.kind != TOKEN_END && !may_touch(&last, &token))
+		return true;
+	other = *lex;
+	other.backslash = false;
+	other.at = lex->escaped_quote;
+	if (!sql_lex_string(&other, *lex->escaped_quote))
+		return !lex->whole;
+	for (last.end = other.at; other.at - lex->escaped_quote < DOUBT_BYTES; last = token) {
+		sql_lex_next(&other, &token);
+		if (token.kind == TOKEN_END)
+			return !other.cut || !lex->whole;
+		names = token.kind == TOKEN_NAME ? names + 1 : 0;
+		if (token.kind == TOKEN_BAD || !may_touch(&last, &token) || names > 2)
+			return false;
+	}
+	return true;
+}

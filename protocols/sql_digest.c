@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tokens -> what the server has as DIGEST_TEXT of the statement (performance_schema), so that the CPU time of a query
+ * class can be laid beside the server's own figures for it.
+ *
+ * The tokens are kept on a stack, with where each begins in the text. A new one may fold what is on top:
+ *
+ *	start - NUMBER		?			"start": anything behind which an expression begins; not '='
+ *	? , NUMBER		?, ...			any literal
+ *	( ? )			(?)			and ( ?, ... ) is (...)
+ *	(?) , (?)		(?) /+ , ... +/	rows of INSERT, and of IN
+ *	NULL			?			where it is a value, and not IS NULL, NOT NULL, SET NULL
+ *
+ * Differences from MariaDB 10.11, all of them meant:
+ *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and cannot fold it into lists.
+ *  - The ".." of FOR i IN 1..3 is itself, and not "(unknown)".
+ *  - No blank at the end, and no ';' where another statement follows in the same text.
+ *  - What is too long ends in "..." at QUERY_TEXT_BYTES; the server cuts at max_digest_length, its hash storage.
+ *  - A statement that was captured in part ends in "..."; of a row that was cut behind other rows nothing is shown.
+ *  - Whether a NULL is a value depends on the grammar there; here on the token before it. See null_is_value().
+ *  - What follows IDENTIFIED BY, or PASSWORD in SET, CREATE, ALTER, GRANT and CHANGE, is "?" even if it looks like a
+ *    name. The server takes a string there only.
+ *  - Words that are keywords of other versions only are names: MySQL 8's LATERAL or OF.
+ *  - Content of comments for versions: for 50700 to 99999 skipped (MySQL executes it), from 100000 on shown.
+ */
+#include <string.h>
+#include "sql_internal.h"
+
+#define BOTTOM 5 /* empty tokens below the first, so that looking back needs no checks */
+#define DOTS   4 /* "..." and NUL */
+
+static const char *const operator_text[TOKEN_WORDS] = {
+	[TOKEN_NUMBER] = "?",	    [TOKEN_VALUE] = "?",
+	[TOKEN_CHARSET] = "(_charset)", [TOKEN_AND] = "&&",
+	[TOKEN_OR] = "||",	    [TOKEN_LE] = "<=",
+	[TOKEN_GE] = ">=",	    [TOKEN_NE] = "!=",
+	[TOKEN_EQUAL] = "<=>",	    [TOKEN_SHIFT_LEFT] = "<<",
+	[TOKEN_SHIFT_RIGHT] = ">>", [TOKEN_SET_VAR] = ":=",
+	[TOKEN_RANGE] = "..", [TOKEN_JSON] = "->",	    [TOKEN_JSON_UNQUOTE] = "->>",
+	[TOKEN_VALUE_LIST] = "?, ...",  [TOKEN_ROW] = "(?)",
+	[TOKEN_ROW_LIST] = "(?) /* , ... */", [TOKEN_WIDE_ROW] = "(...)",
+	[TOKEN_WIDE_ROW_LIST] = "(...) /* , ... */",
+};
+
+/* May a sign behind it belong to a number? */
+static bool starts_expression(uint16_t kind)
+{
+	static const bool starts[TOKEN_WORDS] = {
+		['%'] = true, ['&'] = true, ['('] = true, ['*'] = true,	      ['+'] = true,
+		[','] = true, ['-'] = true, ['/'] = true, ['^'] = true,	      ['|'] = true,
+		[TOKEN_AND] = true,	    [TOKEN_OR] = true, [TOKEN_SHIFT_LEFT] = true,
+		[TOKEN_SHIFT_RIGHT] = true,
+	};
+
+	return kind >= TOKEN_WORDS ? sql_keyword(kind)->flags & KEYWORD_STARTS_EXPRESSION
+				   : starts[kind];
+}
+
+void sql_digest_init(struct sql_digest *digest, char *text)
+{
+	digest->text = text;
+	digest->len = 0;
+	digest->full = false;
+	digest->n = BOTTOM;
+	memset(digest->tokens, 0, BOTTOM * sizeof(digest->tokens[0]));
+}
+
+/* The kind of the token `back` below the top: 0 is the top. */
+static uint16_t top(const struct sql_digest *digest, uint32_t back)
+{
+	return digest->tokens[digest->n - 1 - back].kind;
+}
+
+static void pop(struct sql_digest *digest, uint32_t count)
+{
+	digest->n -= count;
+	digest->len = digest->tokens[digest->n].at;
+}
+
+/* Room for a token of `len` bytes, or NULL: then the text is full. */
+static char *push(struct sql_digest *digest, uint16_t kind, size_t len)
+{
+	char *at = digest->text + digest->len;
+
+	if (digest->len + len + 1 > QUERY_TEXT_BYTES) {
+		digest->full = true;
+		return NULL;
+	}
+	digest->tokens[digest->n].kind = kind;
+	digest->tokens[digest->n++].at = (uint16_t)digest->len;
+	digest->len += len + 1;
+	at[len] = ' ';
+	return at;
+}
+
+static void push_text(struct sql_digest *digest, uint16_t kind, const char *text, size_t len)
+{
+	char *at = push(digest, kind, len);
+
+	if (at)
+		memcpy(at, text, len);
+}
+
+static void push_sign(struct sql_digest *digest, uint16_t kind)
+{
+	char c = (char)kind;
+
+	if (kind >= TOKEN_BAD) {
+		push_text(digest, kind, operator_text[kind], strlen(operator_text[kind]));
+		return;
+	}
+	push_text(digest, kind, &c, 1);
+	if (c == '@' && !digest->full)
+		digest->len--; /* no blank behind it */
+}
+
+static void push_name(struct sql_digest *digest, const struct sql_token *token)
+{
+	char *at;
+	size_t n, room = QUERY_TEXT_BYTES - digest->len;
+	bool fits;
+
+	if (room < 4) {
+		digest->full = true;
+		return;
+	}
+	at = digest->text + digest->len;
+	n = sql_clean_name(at + 1, room - 3, token->ptr, token->len, false, &fits);
+	if (!fits) {
+		digest->full = true;
+		return;
+	}
+	at = push(digest, TOKEN_NAME, n + 2);
+	at[0] = at[n + 1] = '`';
+}
+
+/* A literal: the second of a list, or a value by itself. */
+static void push_value(struct sql_digest *digest)
+{
+	uint16_t before = top(digest, 1);
+
+	if (top(digest, 0) == ',' && (before == TOKEN_VALUE || before == TOKEN_VALUE_LIST)) {
+		pop(digest, 2);
+		push_sign(digest, TOKEN_VALUE_LIST);
+	} else {
+		push_sign(digest, TOKEN_VALUE);
+	}
+}
+
+static void push_number(struct sql_digest *digest)
+{
+	while ((top(digest, 0) == '-' || top(digest, 0) == '+') &&
+	       starts_expression(top(digest, 1)))
+		pop(digest, 1);
+	push_value(digest);
+}
+
+static void push_close(struct sql_digest *digest)
+{
+	uint16_t inner = top(digest, 0), row, list;
+
+	if (top(digest, 1) != '(' || (inner != TOKEN_VALUE && inner != TOKEN_VALUE_LIST)) {
+		push_sign(digest, ')');
+		return;
+	}
+	row = inner == TOKEN_VALUE ? TOKEN_ROW : TOKEN_WIDE_ROW;
+	list = inner == TOKEN_VALUE ? TOKEN_ROW_LIST : TOKEN_WIDE_ROW_LIST;
+	pop(digest, 2);
+	if (top(digest, 0) == ',' && (top(digest, 1) == row || top(digest, 1) == list)) {
+		pop(digest, 2);
+		row = list;
+	}
+	push_sign(digest, row);
+}
+
+/* Is a NULL behind it a value, and not part of IS NULL, of NOT NULL or of a column's type? */
+static bool null_is_value(const struct sql_digest *digest)
+{
+	switch (top(digest, 0)) {
+	case '=':
+	case '<':
+	case '>':
+	case TOKEN_LE:
+	case TOKEN_GE:
+	case TOKEN_NE:
+	case TOKEN_EQUAL:
+	case TOKEN_SET_VAR:
+	case '~':
+	case '!':
+	case KW_BY:
+	case KW_WHERE:
+	case KW_HAVING:
+	case KW_THEN:
+	case KW_ELSE:
+	case KW_DO:
+	case KW_DISTINCTROW:
+	case KW_ALL:
+	case KW_BINARY:
+	case KW_RETURNING:
+	case KW_ON:
+	case KW_USING:
+	case KW_IN:
+	case KW_SQL_CALC_FOUND_ROWS:
+	case KW_SQL_NO_CACHE:
+	case KW_SQL_CACHE:
+	case KW_STRAIGHT_JOIN:
+	case KW_FOR:
+		return true;
+	case KW_NOT:
+		return starts_expression(top(digest, 1)) && top(digest, 1) != ',';
+	default:
+		return starts_expression(top(digest, 0));
+	}
+}
+
+/* May this name be a password that somebody forgot to quote? */
+static bool follows_password(const struct sql_digest *digest)
+{
+	uint16_t last = top(digest, 0), before = top(digest, 1);
+
+	if (last == '=') {
+		last = before;
+		before = 0;
+	}
+	if (last == KW_BY || last == KW_USING || last == KW_AS)
+		return before == KW_IDENTIFIED;
+	if (last != KW_PASSWORD && last != KW_MASTER_PASSWORD && last != KW_OLD_PASSWORD)
+		return false;
+	switch (digest->tokens[BOTTOM].kind) {
+	case KW_SET:
+	case KW_CREATE:
+	case KW_ALTER:
+	case KW_GRANT:
+	case KW_CHANGE:
+		return true;
+	default:
+		return before == KW_BY;
+	}
+}
+
+void sql_digest_add(struct sql_digest *digest, const struct sql_token *token)
+{
+	uint16_t kind = token->kind;
+
+	if (digest->full)
+		return;
+	if (kind == KW_NULL && null_is_value(digest)) {
+		push_value(digest);
+	} else if (kind >= TOKEN_WORDS) {
+		push_text(digest, kind, sql_keyword(kind)->text, sql_keyword(kind)->len);
+	} else if (kind == TOKEN_NAME || kind == TOKEN_QUOTED_NAME) {
+		if (follows_password(digest))
+			push_value(digest);
+		else
+			push_name(digest, token);
+	} else if (kind == TOKEN_NUMBER) {
+		push_number(digest);
+	} else if (kind == TOKEN_VALUE) {
+		push_value(digest);
+	} else if (kind == ')') {
+		push_close(digest);
+	} else {
+		push_sign(digest, kind);
+	}
+}
+
+/* "(...) , ( ?" -> "(...) /+ , ... +/": where a capture happens to end must not make many classes of one INSERT. */
+static void fold_open_row(struct sql_digest *digest)
+{
+	uint32_t n = digest->n;
+	uint16_t kind;
+
+	if (top(digest, 0) == ',')
+		digest->n--;
+	if (top(digest, 0) == TOKEN_VALUE || top(digest, 0) == TOKEN_VALUE_LIST)
+		digest->n--;
+	if (top(digest, 0) == '(' && top(digest, 1) == ',')
+		digest->n -= 2;
+	kind = top(digest, 0);
+	if (digest->n == n || kind < TOKEN_ROW || kind > TOKEN_WIDE_ROW_LIST) {
+		digest->n = n;
+		return;
+	}
+	digest->n--;
+	digest->len = digest->tokens[digest->n].at;
+	push_sign(digest, kind == TOKEN_ROW ? TOKEN_ROW_LIST
+			  : kind == TOKEN_WIDE_ROW ? TOKEN_WIDE_ROW_LIST : kind);
+}
+
+void sql_digest_finish(struct sql_digest *digest, bool cut)
+{
+	if (!cut && !digest->full) {
+		if (digest->len && digest->text[digest->len - 1] == ' ')
+			digest->len--;
+		if (digest->len < QUERY_TEXT_BYTES) {
+			digest->text[digest->len] = '\0';
+			return;
+		}
+	}
+	fold_open_row(digest);
+	while (digest->len > QUERY_TEXT_BYTES - DOTS)
+		pop(digest, 1);
+	memcpy(digest->text + digest->len, "...", DOTS);
+}

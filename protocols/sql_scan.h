@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where does a word end, where a string? 16 bytes at a time, and never a byte beyond the end of the text.
+ */
+#ifndef WIREPROF_SQL_SCAN_H
+#define WIREPROF_SQL_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+enum sql_char_class {
+	CLASS_BAD, /* control characters, backslash */
+	CLASS_BLANK,
+	CLASS_LETTER, /* of names: also _ $ and all from 0x80 on */
+	CLASS_DIGIT,
+	CLASS_QUOTE,
+	CLASS_BACKQUOTE,
+	CLASS_OPERATOR, /* may be of several characters */
+	CLASS_AT,
+	CLASS_DOT,
+	CLASS_SINGLE, /* a token by itself */
+};
+
+extern const uint8_t sql_class[256];
+
+static inline bool sql_is_name(uint8_t c)
+{
+	return sql_class[c] == CLASS_LETTER || sql_class[c] == CLASS_DIGIT;
+}
+
+struct sql_word {
+	const uint8_t *end;
+	size_t len;
+	uint64_t low, high; /* its first 16 bytes, upper case, NULs behind its end */
+};
+
+#ifdef __SSE2__
+
+/* 0xff where the byte is of [first, last]. */
+static inline __m128i sql_in_range(__m128i bytes, uint8_t first, uint8_t last)
+{
+	/* Moves the range to the lowest signed bytes. */
+	__m128i moved = _mm_sub_epi8(bytes, _mm_set1_epi8((char)(first + 0x80)));
+
+	return _mm_cmplt_epi8(moved, _mm_set1_epi8((char)(last - first + 1 - 0x80)));
+}
+
+/* At most 16 bytes of a word. */
+static inline size_t sql_word_part(const uint8_t *at, const uint8_t *end, __m128i *upper)
+{
+	uint8_t copy[16] = {0};
+	__m128i bytes, small, name;
+	uint32_t mask;
+
+	if (end - at < 16) {
+		memcpy(copy, at, (size_t)(end - at));
+		at = copy;
+	}
+	bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+	small = sql_in_range(bytes, 'a', 'z');
+	name = _mm_or_si128(
+		_mm_or_si128(small, sql_in_range(bytes, 'A', 'Z')),
+		_mm_or_si128(sql_in_range(bytes, '0', '9'),
+			     _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')),
+					  _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('$')),
+						       _mm_cmplt_epi8(bytes, _mm_setzero_si128())))));
+	mask = ~(uint32_t)_mm_movemask_epi8(name);
+	*upper = _mm_sub_epi8(bytes, _mm_and_si128(small, _mm_set1_epi8(0x20)));
+	return (size_t)__builtin_ctz(mask);
+}
+
+static inline struct sql_word sql_scan_word(const uint8_t *at, const uint8_t *end)
+{
+	static const uint8_t keep[32] = {
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	};
+	struct sql_word word;
+	__m128i upper, more;
+	size_t n = sql_word_part(at, end, &upper);
+
+	word.len = n;
+	upper = _mm_and_si128(upper,
+			      _mm_loadu_si128((const __m128i *)(const void *)(keep + 16 - n)));
+	word.low = (uint64_t)_mm_cvtsi128_si64(upper);
+	word.high = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(upper, upper));
+	while (n == 16) {
+		n = sql_word_part(at + word.len, end, &more);
+		word.len += n;
+	}
+	word.end = at + word.len;
+	return word;
+}
+
+/* The first quote or backslash, or `end`. */
+static inline const uint8_t *sql_scan_string(const uint8_t *at, const uint8_t *end, uint8_t quote)
+{
+	for (; end - at >= 16; at += 16) {
+		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+		__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)quote)),
+					   _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+		int mask = _mm_movemask_epi8(hit);
+
+		if (mask)
+			return at + __builtin_ctz((uint32_t)mask);
+	}
+	while (at < end && *at != quote && *at != '\\')
+		at++;
+	return at;
+}
+
+#else
+
+static inline struct sql_word sql_scan_word(const uint8_t *at, const uint8_t *end)
+{
+	struct sql_word word = {.end = at};
+	uint8_t upper[16] = {0};
+
+	for (; word.end < end && sql_is_name(*word.end); word.end++, word.len++)
+		if (word.len < 16)
+			upper[word.len] = *word.end >= 'a' && *word.end <= 'z' ? *word.end - 0x20 : *word.end;
+	memcpy(&word.low, upper, 8);
+	memcpy(&word.high, upper + 8, 8);
+	return word;
+}
+
+static inline const uint8_t *sql_scan_string(const uint8_t *at, const uint8_t *end, uint8_t quote)
+{
+	while (at < end && *at != quote && *at != '\\')
+		at++;
+	return at;
+}
+
+#endif
+
+#endif
