@@ -66,6 +66,7 @@ static void by_recent_replies(struct attribution *out, const struct process *pro
 			.operation = mix->recent[i].operation,
 			.summary = mix->recent[i].summary,
 			.text = mix->recent[i].text,
+			.collection = "",
 			.weight = PROFILE_SAMPLE_WEIGHT / REPLY_MIX,
 		};
 	out->n = REPLY_MIX;
@@ -155,6 +156,7 @@ static void by_stack(struct attribution *out, const struct processes *processes,
 		.operation = name,
 		.summary = name,
 		.text = "",
+		.collection = "",
 		.weight = PROFILE_SAMPLE_WEIGHT,
 	};
 	out->n = 1;

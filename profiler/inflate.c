@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See inflate.h. */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -67,34 +68,50 @@ static uint32_t le24(const uint8_t *p)
 	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
 }
 
+/* Returns the bytes that the frame gave, at most what it declares. */
+static size_t inflate_frame(struct inflater *i, struct slice in, uint32_t inflated, uint8_t *out, size_t size)
+{
+	static const uint8_t zstd_magic[] = {0x28, 0xb5, 0x2f, 0xfd};
+
+	if (!inflated) {
+		if (size > in.len)
+			size = in.len;
+		memcpy(out, in.ptr, size);
+		return size;
+	}
+	if (size > inflated)
+		size = inflated;
+	if (in.len >= sizeof(zstd_magic) && !memcmp(in.ptr, zstd_magic, sizeof(zstd_magic)))
+		return inflate_zstd(i, in, out, size);
+	return inflate_zlib(i, in, out, size);
+}
+
 size_t inflate_mysql(struct inflater *i, struct slice stream, uint64_t received, uint8_t *out, size_t size,
 		     uint64_t *inner_received)
 {
-	static const uint8_t zstd_magic[] = {0x28, 0xb5, 0x2f, 0xfd};
-	uint64_t missing = received > stream.len ? received - stream.len : 0;
+	uint64_t declared = 0;
+	bool whole = true; /* what comes next has its place behind what was written */
 	size_t used = 0;
 
 	*inner_received = 0;
-	while (stream.len > MYSQL_FRAME_BYTES) {
-		uint32_t length = le24(stream.ptr), inflated = le24(stream.ptr + 4);
+	while (stream.len >= MYSQL_FRAME_BYTES) {
+		uint32_t length = le24(stream.ptr), inflated = le24(stream.ptr + 4), gives = inflated ? inflated : length;
 		struct slice in = {stream.ptr + MYSQL_FRAME_BYTES, stream.len - MYSQL_FRAME_BYTES};
+		size_t n = 0;
 
 		if (in.len > length)
 			in.len = length;
-		if (!inflated) {
-			size_t n = in.len < size - used ? in.len : size - used;
-
-			memcpy(out + used, in.ptr, n);
-			used += n;
-		} else if (in.len >= sizeof(zstd_magic) && !memcmp(in.ptr, zstd_magic, sizeof(zstd_magic))) {
-			used += inflate_zstd(i, in, out + used, size - used);
-		} else {
-			used += inflate_zlib(i, in, out + used, size - used);
-		}
-		*inner_received += inflated ? inflated : length;
+		if (whole)
+			n = inflate_frame(i, in, inflated, out + used, size - used);
+		whole = whole && n == gives;
+		used += n;
+		*inner_received += gives;
+		declared += MYSQL_FRAME_BYTES + (uint64_t)length;
 		stream.ptr = in.ptr + in.len;
 		stream.len -= MYSQL_FRAME_BYTES + in.len;
 	}
-	*inner_received += missing;
+	/* Frames that are not here; how much is in them is not known. */
+	if (received > declared)
+		*inner_received += received - declared;
 	return used;
 }

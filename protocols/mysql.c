@@ -167,7 +167,8 @@ static void add_sql(struct query_batch *out, struct slice text, bool whole, bool
 		if (is_prepare)
 			break;
 	}
-	if (!whole && out->n_commands > before + 1)
+	/* Behind a ';' there may be more. */
+	if (!whole && (out->n_commands > before + 1 || (out->n_commands > before && text.ptr[-1] == ';')))
 		out->cut = true;
 	if (out->n_commands == before)
 		add_command(out, is_prepare ? "PREPARE" : "QUERY");
@@ -209,88 +210,129 @@ static void add_payload(struct query_batch *out, struct slice payload, bool whol
 	}
 }
 
-/* The next packet of the stream; *whole tells whether it is captured to its end. Returns the bytes to the one behind it. */
-static size_t next_packet(struct slice stream, uint8_t *sequence, struct slice *payload, bool *whole)
+bool mysql_next_packet(struct slice *stream, struct mysql_packet *out)
 {
-	size_t length = mysql_le(stream.ptr, 3);
+	size_t n;
 
-	*sequence = stream.ptr[3];
-	*whole = length <= stream.len - MYSQL_HEADER_BYTES && length != MYSQL_LONGEST_PACKET;
-	payload->ptr = stream.ptr + MYSQL_HEADER_BYTES;
-	payload->len = *whole ? length : stream.len - MYSQL_HEADER_BYTES;
-	return MYSQL_HEADER_BYTES + payload->len;
+	if (stream->len < MYSQL_HEADER_BYTES)
+		return false;
+	out->length = mysql_le(stream->ptr, 3);
+	out->sequence = stream->ptr[3];
+	n = stream->len - MYSQL_HEADER_BYTES;
+	out->whole = out->length <= n && out->length != MYSQL_LONGEST_PACKET;
+	out->payload = (struct slice){stream->ptr + MYSQL_HEADER_BYTES, out->whole ? out->length : n};
+	stream->ptr = out->payload.ptr + out->payload.len;
+	stream->len = n - out->payload.len;
+	return true;
+}
+
+bool mysql_is_unanswered(const struct mysql_packet *p)
+{
+	return !p->sequence && p->payload.len &&
+	       (p->payload.ptr[0] == COM_STMT_CLOSE || p->payload.ptr[0] == COM_STMT_SEND_LONG_DATA);
+}
+
+/* Whether a command of the batch is answered: those that are not, and come along with it, are not meant. */
+static bool has_answered(struct slice stream)
+{
+	struct mysql_packet p;
+
+	while (mysql_next_packet(&stream, &p))
+		if (!p.sequence && p.payload.len && !mysql_is_unanswered(&p))
+			return true;
+	return false;
 }
 
 enum query_verdict mysql_classify(const struct mysql_batch *batch, struct query_batch *out)
 {
-	struct slice stream = batch->stream, payload, prepare = {0};
-	uint8_t sequence;
-	bool whole;
-	size_t n;
+	struct slice stream = batch->stream, prepare = {0};
+	bool answered = has_answered(stream);
+	struct mysql_packet p = {0};
+	uint64_t end = 0; /* of the packets so far, as they declare it */
 
 	*out = (struct query_batch){.verdict = QUERY_STALE};
-	for (; stream.len > MYSQL_HEADER_BYTES; stream.ptr += n, stream.len -= n) {
-		bool first = stream.ptr == batch->stream.ptr;
+	while (mysql_next_packet(&stream, &p)) {
+		bool first = !end;
 
-		n = next_packet(stream, &sequence, &payload, &whole);
-		if (!payload.len || (sequence && !first))
+		end += MYSQL_HEADER_BYTES + (p.payload.len ? p.length : 0);
+		if (!p.payload.len || (p.sequence && !first) || (answered && mysql_is_unanswered(&p)))
 			continue; /* the rest of a command */
-		if (sequence)
+		if (p.sequence)
 			add_command(out, "CONNECT");
 		else
-			add_payload(out, payload, whole, prepare);
-		if (!sequence && payload.ptr[0] == COM_STMT_PREPARE)
-			prepare = payload;
+			add_payload(out, p.payload, p.whole, prepare);
+		if (!p.sequence && p.payload.ptr[0] == COM_STMT_PREPARE)
+			prepare = p.payload;
 	}
-	if (batch->received > batch->stream.len && out->n_commands > 1)
+	if (batch->received > end && p.length != MYSQL_LONGEST_PACKET && out->n_commands)
 		out->cut = true;
 	if (out->n_commands && out->verdict == QUERY_STALE)
 		out->verdict = QUERY_COMMANDS;
 	return out->verdict;
 }
 
+static bool is_execution(const struct mysql_packet *p)
+{
+	const uint8_t *payload = p->payload.ptr;
+
+	return !p->sequence && p->payload.len >= 5 &&
+	       (payload[0] == COM_STMT_EXECUTE || payload[0] == COM_STMT_FETCH || payload[0] == COM_STMT_BULK_EXECUTE);
+}
+
 uint32_t mysql_statement_id(const struct mysql_batch *batch)
 {
-	const uint8_t *p = batch->stream.ptr;
+	struct slice stream = batch->stream;
+	struct mysql_packet p;
+	uint64_t end = 0;
+	uint32_t id = 0;
+	bool found = false;
 
-	if (batch->stream.len < MYSQL_HEADER_BYTES + 5 || p[3])
-		return 0;
-	if (p[4] != COM_STMT_EXECUTE && p[4] != COM_STMT_FETCH && p[4] != COM_STMT_BULK_EXECUTE)
-		return 0;
-	return mysql_le(p + MYSQL_HEADER_BYTES + 1, 4);
+	while (mysql_next_packet(&stream, &p)) {
+		end += MYSQL_HEADER_BYTES + (uint64_t)p.length;
+		if (p.sequence ? found : mysql_is_unanswered(&p))
+			continue; /* the rest of it, or in front of it */
+		if (found || !is_execution(&p))
+			return 0;
+		found = true;
+		id = mysql_le(p.payload.ptr + 1, 4);
+	}
+	return found && batch->received > end && p.length != MYSQL_LONGEST_PACKET ? 0 : id;
+}
+
+/* The SQL that the batch prepares, in place or in `inner`; of no bytes where it prepares none. */
+static struct slice prepared_sql(struct slice stream, uint8_t inner[static INNER_BYTES], bool *whole)
+{
+	struct mysql_packet p;
+	struct slice sql;
+
+	/* What a client closes along with it is not meant. */
+	do
+		if (!mysql_next_packet(&stream, &p))
+			return (struct slice){0};
+	while (!p.payload.len || mysql_is_unanswered(&p));
+	*whole = p.whole;
+	sql = (struct slice){p.payload.ptr + 1, p.payload.len - 1};
+	if (p.sequence)
+		return (struct slice){0};
+	if (p.payload.ptr[0] == COM_STMT_PREPARE)
+		return sql;
+	if (p.payload.ptr[0] != COM_QUERY || !mysql_skip_attributes(&sql))
+		return (struct slice){0};
+	return (struct slice){inner, sql_inner_statement(sql, inner, INNER_BYTES, whole)};
 }
 
 enum query_verdict mysql_classify_prepared(const struct mysql_batch *prepare, struct query_batch *out)
 {
-	struct slice stream = prepare->stream, payload = {0}, sql;
-	uint8_t inner[INNER_BYTES], sequence;
-	bool whole = false;
-	size_t n;
+	uint8_t inner[INNER_BYTES];
+	bool whole;
+	struct slice sql = prepared_sql(prepare->stream, inner, &whole);
 
 	*out = (struct query_batch){.verdict = QUERY_UNKNOWN_STATEMENT};
-	/* What a client closes along with it is not meant. */
-	for (; stream.len > MYSQL_HEADER_BYTES; stream.ptr += n, stream.len -= n) {
-		n = next_packet(stream, &sequence, &payload, &whole);
-		if (payload.len && payload.ptr[0] != COM_STMT_CLOSE)
-			break;
+	if (sql.len) {
+		add_sql(out, sql, whole, false);
+		out->verdict = QUERY_COMMANDS;
+	} else {
+		add_command(out, "EXECUTE");
 	}
-	if (payload.len > 1) {
-		sql = (struct slice){payload.ptr + 1, payload.len - 1};
-		if (payload.ptr[0] == COM_STMT_PREPARE) {
-			add_sql(out, sql, whole, false);
-			out->verdict = QUERY_COMMANDS;
-			return out->verdict;
-		}
-		if (payload.ptr[0] == COM_QUERY && mysql_skip_attributes(&sql))
-			sql.len = sql_inner_statement(sql, inner, sizeof(inner), &whole);
-		else
-			sql.len = 0;
-		if (sql.len) {
-			add_sql(out, (struct slice){inner, sql.len}, whole, false);
-			out->verdict = QUERY_COMMANDS;
-			return out->verdict;
-		}
-	}
-	add_command(out, "EXECUTE");
 	return out->verdict;
 }

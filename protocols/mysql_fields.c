@@ -121,7 +121,7 @@ bool mysql_skip_attributes(struct slice *sql)
 	struct reader r = {sql->ptr, sql->ptr + sql->len, true};
 	uint64_t n;
 
-	if (sql->len < 2 || sql->ptr[1] != 1 || (sql->ptr[0] >= ' ' && sql->ptr[0] < 0xfb))
+	if (sql->len < 2 || sql->ptr[1] != 1)
 		return true;
 	n = take_length(&r);
 	take(&r, 1);
@@ -173,6 +173,8 @@ static struct slice handshake_schema(struct reader *r)
 {
 	uint32_t capabilities = (uint32_t)take_number(r, 4);
 
+	if (!(capabilities & CLIENT_PROTOCOL_41))
+		return (struct slice){0};
 	take(r, MYSQL_HANDSHAKE_BYTES - 4);
 	take_until_nul(r);
 	if (capabilities & CLIENT_LENENC_AUTH)
@@ -197,57 +199,79 @@ static bool is_blank(uint8_t c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* USE name, quoted or not */
-static struct slice use_schema(struct reader *r)
+static void skip_blanks(struct reader *r)
+{
+	while (r->at < r->end && is_blank(*r->at))
+		r->at++;
+}
+
+static bool take_use(struct reader *r)
+{
+	const uint8_t *word;
+
+	skip_blanks(r);
+	word = take(r, 3);
+	return word && (word[0] | 0x20) == 'u' && (word[1] | 0x20) == 's' && (word[2] | 0x20) == 'e' && r->at < r->end &&
+	       (is_blank(*r->at) || *r->at == '`' || *r->at == '"');
+}
+
+/* USE name, quoted or not; quotes within the quotes are not undone. */
+static struct slice use_schema(struct reader *r, bool whole)
 {
 	const uint8_t *start;
 	uint8_t quote;
 
-	while (r->at < r->end && is_blank(*r->at))
-		r->at++;
-	take(r, 3);
-	while (r->ok && r->at < r->end && is_blank(*r->at))
-		r->at++;
-	if (!r->ok || r->at == r->end)
+	if (!take_use(r))
+		return (struct slice){0};
+	skip_blanks(r);
+	if (r->at == r->end)
 		return (struct slice){0};
 	quote = *r->at == '`' || *r->at == '"' ? *r->at++ : 0;
 	start = r->at;
 	while (r->at < r->end && (quote ? *r->at != quote : !is_blank(*r->at) && *r->at != ';'))
 		r->at++;
-	if (quote && r->at == r->end)
+	if (r->at == r->end ? quote || !whole : quote && (r->at + 1 == r->end ? !whole : r->at[1] == quote))
 		return (struct slice){0};
 	return (struct slice){start, (size_t)(r->at - start)};
 }
 
+/* The name that this packet chooses, where it is there to its end. */
+static struct slice packet_schema(const struct mysql_packet *p)
+{
+	struct reader r = {p->payload.ptr, p->payload.ptr + p->payload.len, true};
+	struct slice name = {0}, sql;
+	uint8_t command;
+
+	if (p->sequence) {
+		name = handshake_schema(&r);
+		return r.ok ? name : (struct slice){0};
+	}
+	command = (uint8_t)take_number(&r, 1);
+	sql = (struct slice){r.at, (size_t)(r.end - r.at)};
+	if (command == COM_CHANGE_USER) {
+		name = change_user_schema(&r);
+	} else if (command == COM_INIT_DB && p->whole) {
+		name = sql;
+	} else if (command == COM_QUERY && mysql_skip_attributes(&sql)) {
+		r.at = sql.ptr;
+		name = use_schema(&r, p->whole);
+	}
+	return r.ok ? name : (struct slice){0};
+}
+
 void mysql_schema(struct slice origin, char out[static MYSQL_SCHEMA_BYTES])
 {
-	struct slice name = {0}, sql;
-	struct reader r;
-	uint8_t command;
+	struct mysql_packet p;
 
 	out[0] = '\0';
 	/* A frame of the compressed protocol: its third number is 0, which no command is. */
-	if (origin.len > MYSQL_FRAME_BYTES + MYSQL_HEADER_BYTES && !origin.ptr[3] && !origin.ptr[MYSQL_HEADER_BYTES])
+	if (origin.len > MYSQL_FRAME_BYTES && !origin.ptr[3] && !mysql_le(origin.ptr + MYSQL_HEADER_BYTES, 3))
 		origin = (struct slice){origin.ptr + MYSQL_FRAME_BYTES, origin.len - MYSQL_FRAME_BYTES};
-	if (origin.len <= MYSQL_HEADER_BYTES)
-		return;
-	r = (struct reader){origin.ptr + MYSQL_HEADER_BYTES, origin.ptr + origin.len, true};
-	if (origin.ptr[3]) {
-		name = handshake_schema(&r);
-	} else {
-		command = (uint8_t)take_number(&r, 1);
-		sql = (struct slice){r.at, (size_t)(r.end - r.at)};
-		if (command == COM_CHANGE_USER) {
-			name = change_user_schema(&r);
-		} else if (command == COM_INIT_DB) {
-			name = sql;
-		} else if (command == COM_QUERY && mysql_skip_attributes(&sql)) {
-			r.at = sql.ptr;
-			name = use_schema(&r);
-		}
-	}
-	if (r.ok)
-		put_name(name, out);
+	do
+		if (!mysql_next_packet(&origin, &p))
+			return;
+	while (mysql_is_unanswered(&p));
+	put_name(packet_schema(&p), out);
 }
 
 /* --- is it MySQL? --- */
@@ -259,21 +283,41 @@ static bool is_handshake(const uint8_t *p, size_t len)
 	return len >= MYSQL_HANDSHAKE_BYTES && mysql_le(p, 4) & CLIENT_PROTOCOL_41 && !memcmp(p + 9, filler, sizeof(filler) - 1);
 }
 
+/* Letters, comments, parentheses; or query attributes, of which there is one set. */
+static bool is_sql(const uint8_t *p, size_t len)
+{
+	if (len < 2)
+		return false;
+	if (p[0] < ' ')
+		return is_blank(p[0]) || p[1] == 1;
+	return ((p[0] | 0x20) >= 'a' && (p[0] | 0x20) <= 'z') || strchr(" (/-#", p[0]);
+}
+
+/* The same as on the kernel side (bpf/mysql.h): commands that are as good as a proof. */
+static bool is_command(const struct mysql_packet *p)
+{
+	const uint8_t *payload = p->payload.ptr;
+
+	switch (payload[0]) {
+	case COM_PING:
+		return p->length == 1;
+	case COM_QUERY:
+	case COM_STMT_PREPARE:
+		return is_sql(payload + 1, p->payload.len - 1);
+	case COM_STMT_EXECUTE: /* flags, iterations */
+		return p->payload.len >= 10 && payload[5] < 16 && mysql_le(payload + 6, 4) == 1;
+	default:
+		return false;
+	}
+}
+
 bool mysql_is_request(struct slice bytes, uint64_t received)
 {
-	const uint8_t *payload = bytes.ptr + MYSQL_HEADER_BYTES;
-	uint32_t length;
+	struct mysql_packet p;
 
-	if (bytes.len <= MYSQL_HEADER_BYTES)
+	if (!mysql_next_packet(&bytes, &p) || !p.payload.len || p.length + (uint64_t)MYSQL_HEADER_BYTES != received)
 		return false;
-	length = mysql_le(bytes.ptr, 3);
-	if (length + MYSQL_HEADER_BYTES != received)
-		return false;
-	if (bytes.ptr[3] == 1)
-		return is_handshake(payload, bytes.len - MYSQL_HEADER_BYTES);
-	if (bytes.ptr[3])
-		return false;
-	/* Of the others too little can be told from other protocols. */
-	return payload[0] == COM_QUERY || payload[0] == COM_STMT_PREPARE || (payload[0] == COM_PING && length == 1) ||
-	       (payload[0] == COM_STMT_EXECUTE && length >= 10);
+	if (p.sequence == 1)
+		return is_handshake(p.payload.ptr, p.payload.len);
+	return !p.sequence && is_command(&p);
 }

@@ -13,7 +13,10 @@
 
 #define OPERATIONS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* Without _Z; a name is followed by its parameters, so it is a prefix of what is looked up. */
+/*
+ * Without _Z. A name is followed by its parameters, so it is a prefix of what is looked up; as its length comes first, and
+ * an E behind a member's, of no longer name.
+ */
 static const struct {
 	const char *prefix;
 	enum frame_kind kind;
@@ -30,15 +33,15 @@ static const struct {
 	{"18mysql_multi_update", FRAME_COMMAND, OPERATIONS("UPDATE")},
 	{"12mysql_delete", FRAME_COMMAND, OPERATIONS("DELETE")},
 	{"10mysql_load", FRAME_COMMAND, OPERATIONS("LOAD DATA", "LOAD XML")},
-	{"N12Sql_cmd_call7execute", FRAME_COMMAND, OPERATIONS("CALL")},
-	{"N7sp_head17execute_procedure", FRAME_COMMAND, OPERATIONS("CALL")},
-	{"N21Sql_cmd_insert_values13execute_inner", FRAME_COMMAND, OPERATIONS("INSERT", "REPLACE")},
-	{"N21Sql_cmd_insert_select13execute_inner", FRAME_COMMAND, OPERATIONS("INSERT", "REPLACE")},
-	{"N14Sql_cmd_update13execute_inner", FRAME_COMMAND, OPERATIONS("UPDATE")},
-	{"N14Sql_cmd_delete13execute_inner", FRAME_COMMAND, OPERATIONS("DELETE")},
+	{"N12Sql_cmd_call7executeE", FRAME_COMMAND, OPERATIONS("CALL")},
+	{"N7sp_head17execute_procedureE", FRAME_COMMAND, OPERATIONS("CALL")},
+	{"N21Sql_cmd_insert_values13execute_innerE", FRAME_COMMAND, OPERATIONS("INSERT", "REPLACE")},
+	{"N21Sql_cmd_insert_select13execute_innerE", FRAME_COMMAND, OPERATIONS("INSERT", "REPLACE")},
+	{"N14Sql_cmd_update13execute_innerE", FRAME_COMMAND, OPERATIONS("UPDATE")},
+	{"N14Sql_cmd_delete13execute_innerE", FRAME_COMMAND, OPERATIONS("DELETE")},
 	{"N18Sql_cmd_load_table", FRAME_COMMAND, OPERATIONS("LOAD DATA", "LOAD XML")},
-	{"N19Sql_cmd_alter_table7execute", FRAME_COMMAND, OPERATIONS("ALTER TABLE")},
-	{"N20Sql_cmd_create_table7execute", FRAME_COMMAND, OPERATIONS("CREATE TABLE")},
+	{"N19Sql_cmd_alter_table7executeE", FRAME_COMMAND, OPERATIONS("ALTER TABLE")},
+	{"N20Sql_cmd_create_table7executeE", FRAME_COMMAND, OPERATIONS("CREATE TABLE")},
 };
 
 void mysql_frame(struct slice function, struct query_frame *out)

@@ -16,6 +16,19 @@ static inline uint32_t mysql_le(const uint8_t *p, size_t n)
 	return value;
 }
 
+struct mysql_packet {
+	struct slice payload; /* as far as it is captured */
+	uint32_t length;      /* as declared */
+	uint8_t sequence;
+	bool whole; /* the payload is captured to its end */
+};
+
+/* Takes the next packet off the stream. Returns false where there is no header any more. */
+bool mysql_next_packet(struct slice *stream, struct mysql_packet *out);
+
+/* STMT_CLOSE, SEND_LONG_DATA: clients send these along with their next command. */
+bool mysql_is_unanswered(const struct mysql_packet *p);
+
 /* Appends text to out[at], cut at a blank where it does not fit. */
 void mysql_cut_at_word(char *out, size_t size, size_t at, const char *text);
 

@@ -220,6 +220,8 @@ static enum walk_end resync(struct walk *walk, uint64_t from)
 	if (captured < reader->head.len)
 		captured = reader->head.len;
 	for (uint64_t at = from + 1; at < captured && tries < RESYNC_TRIES; at++) {
+		if (at >= reader->head.len && at < reader->tail_start)
+			at = reader->tail_start; /* what lies between, up to hundreds of megabytes, is not here */
 		if (resp_byte(reader, at) != '*' || resp_byte(reader, at - 1) != '\n' ||
 		    (at - from >= 2 && resp_byte(reader, at - 2) != '\r'))
 			continue;

@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One statement -> its class: drives the lexer, and decides where the statement ends and where we know too little to
- * go on.
+ * One statement -> its class: drives the lexer, and decides where the statement ends and where we
+ *know too little to go on.
  *
- * A ';' ends a statement, but not within a body: CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END. What opens a
- * block is seen by where it stands: IF at the start of a statement is one, IF( elsewhere a function.
+ * A ';' ends a statement, but not within a body: CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2;
+ *END. What opens a block is seen by where it stands: IF at the start of a statement is one, IF(
+ *elsewhere a function.
  *
- * With NO_BACKSLASH_ESCAPES (and in some Asian character sets) 'C:\' is a whole string, while to us the quote goes on:
+ * With NO_BACKSLASH_ESCAPES (and in some Asian character sets) 'C:\' is a whole string, while to us
+ *the quote goes on:
  *
  *	VALUES ('C:\', 'secret')	ours: 'C:\', ' then the name secret
  *	VALUES ('it\'s', 'fine')	theirs: 'it\' then the name s, directly behind a string
  *
- * A client sends either, and nothing tells which. So at the first string with such a quote the rest is read the other
- * way: mostly it makes no sense then, as in the second line, and the doubt is over for this statement. Otherwise the
- * text ends before that string.
+ * A client sends either, and nothing tells which. So at the first string with such a quote the rest
+ *is read the other way: mostly it makes no sense then, as in the second line, and the doubt is over
+ *for this statement. Otherwise the text ends before that string.
  */
 #include <string.h>
-#include "sql_internal.h"
+#include "sql_summary.h"
 
 #define DOUBT_BYTES 4096 /* read this far and sensible still: it stays a doubt */
 
 /* --- where does a statement end? --- */
 
 struct body {
-	bool routine;	/* CREATE PROCEDURE and the like, or a compound statement */
+	bool possible;  /* of a statement that begins so */
+	bool routine;   /* CREATE PROCEDURE and the like, or a compound statement */
 	uint32_t depth; /* open blocks */
 	uint32_t words; /* tokens so far, as far as they matter */
 	uint16_t first, last;
@@ -62,6 +65,24 @@ static bool ends_header(uint16_t kind)
 	case KW_DEFINER:
 	case KW_INVOKER:
 	case KW_INTEGER:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool may_have_body(uint16_t first)
+{
+	switch (first) {
+	case KW_CREATE:
+	case KW_ALTER:
+	case KW_BEGIN:
+	case KW_IF:
+	case KW_LOOP:
+	case KW_WHILE:
+	case KW_REPEAT:
+	case KW_FOR:
+	case KW_CASE:
 		return true;
 	default:
 		return false;
@@ -130,6 +151,7 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 	if (token.kind == TOKEN_END && token.start == lex.end)
 		return 0;
 
+	body.possible = may_have_body(token.kind);
 	sql_digest_init(&digest, out->text);
 	sql_summary_init(&summary, out);
 	for (; token.kind != TOKEN_END; sql_lex_next(&lex, &token)) {
@@ -146,8 +168,12 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 			lex.cut = true;
 			break;
 		}
-		body_add(&body, token.kind);
-		sql_summary_add(&summary, &token);
+		if (body.possible)
+			body_add(&body, token.kind);
+		if (sql_summary_idle(&summary, token.kind))
+			summary.last = token.kind;
+		else
+			sql_summary_add(&summary, &token);
 		if (summary.mode == SUMMARY_NO_STATEMENT) {
 			lex.at = lex.end;
 			lex.cut = true;
@@ -162,38 +188,76 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 
 /* --- the other reading --- */
 
-/* Does `token` directly behind `last` make sense? A word and a string without a blank between them hardly ever do. */
+/* May a string stand directly beside this word? Nobody writes so, but where a keyword asks for one.
+ */
+static bool takes_string(uint16_t word)
+{
+	switch (word) {
+	case NO_KEYWORD:
+		return false;
+	case KW_COMMENT:
+	case KW_DATE:
+	case KW_ESCAPE:
+	case KW_PASSWORD:
+	case KW_PATH:
+	case KW_TIME:
+	case KW_TIMESTAMP:
+		return true;
+	default:
+		return sql_keyword(word)->flags & KEYWORD_RESERVED;
+	}
+}
+
+static bool is_quote(uint8_t c)
+{
+	return c == '\'' || c == '"';
+}
+
+static bool ends_string(const struct sql_token *token)
+{
+	return token->kind == TOKEN_VALUE && is_quote(token->end[-1]);
+}
+
+/* Is `token` a word directly behind a string, which can only be another name for it: SELECT 'x'a, ?
+ */
+static bool is_alias(const struct sql_token *last, const struct sql_token *token)
+{
+	return last->end == token->start && ends_string(last) &&
+	       (token->kind == TOKEN_NAME ||
+		(token->word != NO_KEYWORD && !takes_string(token->word)));
+}
+
+static bool follows_alias(const struct sql_token *token)
+{
+	return token->kind == ',' || token->kind == ')' || token->kind == ';' ||
+	       (token->word != NO_KEYWORD && sql_keyword(token->word)->flags & KEYWORD_RESERVED);
+}
+
+/* Does `token` directly behind `last` make sense? A word and a string without a blank between them
+ * hardly ever do. */
 static bool may_touch(const struct sql_token *last, const struct sql_token *token)
 {
-	bool string = *token->start == '\'' || *token->start == '"';
-	bool last_string = last->kind == TOKEN_VALUE && (last->end[-1] == '\'' || last->end[-1] == '"');
-
 	if (last->end != token->start)
 		return true;
-	if (last_string && (token->kind == TOKEN_NAME || token->kind == TOKEN_NUMBER))
-		return false;
-	if (last_string && token->word != NO_KEYWORD)
-		return sql_keyword(token->word)->flags & KEYWORD_RESERVED;
-	if (!string)
+	if (ends_string(last))
+		return token->kind != TOKEN_NUMBER;
+	if (!is_quote(*token->start))
 		return true;
 	if (last->word != NO_KEYWORD)
-		return sql_keyword(last->word)->flags & KEYWORD_RESERVED || last->kind == KW_DATE ||
-		       last->kind == KW_TIME || last->kind == KW_TIMESTAMP;
+		return takes_string(last->word);
 	return last->kind != TOKEN_NAME && last->kind != TOKEN_NUMBER && last->kind != '.';
 }
 
 bool sql_escapes_doubtful(const struct sql_lex *lex)
 {
+	struct sql_token last = {.kind = TOKEN_VALUE, .word = NO_KEYWORD, .end = lex->at}, token;
 	struct sql_lex other = *lex;
-	struct sql_token last = {0}, token;
-	uint32_t names = 1; /* one behind the other, or a string and names */
+	bool alias = false;
+	uint32_t names = 0; /* one behind the other: three never are */
 
-	/* Ours: a name directly behind the string? */
-	last.kind = TOKEN_VALUE;
-	last.word = NO_KEYWORD;
-	last.end = other.at;
+	/* Ours: does it make sense? */
 	sql_lex_next(&other, &token);
-	if (token.kind != TOKEN_END && !may_touch(&last, &token))
+	if (token.kind != TOKEN_END && (is_alias(&last, &token) || !may_touch(&last, &token)))
 		return true;
 	other = *lex;
 	other.backslash = false;
@@ -205,8 +269,10 @@ bool sql_escapes_doubtful(const struct sql_lex *lex)
 		if (token.kind == TOKEN_END)
 			return !other.cut || !lex->whole;
 		names = token.kind == TOKEN_NAME ? names + 1 : 0;
-		if (token.kind == TOKEN_BAD || !may_touch(&last, &token) || names > 2)
+		if (token.kind == TOKEN_BAD || names > 2 || !may_touch(&last, &token) ||
+		    (alias && !follows_alias(&token)))
 			return false;
+		alias = is_alias(&last, &token);
 	}
 	return true;
 }

@@ -1,54 +1,89 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens -> what the server has as DIGEST_TEXT of the statement (performance_schema), so that the CPU time of a query
- * class can be laid beside the server's own figures for it.
+ * Tokens -> what the server has as DIGEST_TEXT of the statement (performance_schema), so that the
+ *CPU time of a query class can be laid beside the server's own figures for it.
  *
- * The tokens are kept on a stack, with where each begins in the text. A new one may fold what is on top:
+ * The tokens are kept on a stack, with where each begins in the text. A new one may fold what is on
+ *top:
  *
- *	start - NUMBER		?			"start": anything behind which an expression begins; not '='
- *	? , NUMBER		?, ...			any literal
+ *	start - NUMBER		?			"start": anything behind which an expression
+ *begins; not '=' ? , NUMBER		?, ...			any literal
  *	( ? )			(?)			and ( ?, ... ) is (...)
  *	(?) , (?)		(?) /+ , ... +/	rows of INSERT, and of IN
- *	NULL			?			where it is a value, and not IS NULL, NOT NULL, SET NULL
+ *	NULL			?			where it is a value, and not IS NULL, NOT NULL,
+ *SET NULL
  *
  * Differences from MariaDB 10.11, all of them meant:
- *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and cannot fold it into lists.
+ *  - x'1f' is "?" as all literals are; the server has "(unknown)" for it, and cannot fold it into
+ *lists.
  *  - The ".." of FOR i IN 1..3 is itself, and not "(unknown)".
+ *  - 1.5abc is "?"; the server has "? `abc`".
  *  - No blank at the end, and no ';' where another statement follows in the same text.
- *  - What is too long ends in "..." at QUERY_TEXT_BYTES; the server cuts at max_digest_length, its hash storage.
- *  - A statement that was captured in part ends in "..."; of a row that was cut behind other rows nothing is shown.
- *  - Whether a NULL is a value depends on the grammar there; here on the token before it. See null_is_value().
- *  - What follows IDENTIFIED BY, or PASSWORD in SET, CREATE, ALTER, GRANT and CHANGE, is "?" even if it looks like a
- *    name. The server takes a string there only.
+ *  - What is too long ends in "..." at QUERY_TEXT_BYTES; the server cuts at max_digest_length, its
+ *hash storage.
+ *  - A statement that was captured in part ends in "..."; of a row that was cut behind other rows
+ *nothing is shown.
+ *  - Whether a NULL is a value depends on the grammar there; here on the token before it. See
+ *null_is_value().
+ *  - What follows IDENTIFIED BY, or PASSWORD in SET, CREATE, ALTER, GRANT and CHANGE, is "?" even
+ *if it looks like a name. The server takes a string there only.
  *  - Words that are keywords of other versions only are names: MySQL 8's LATERAL or OF.
- *  - Content of comments for versions: for 50700 to 99999 skipped (MySQL executes it), from 100000 on shown.
+ *  - Content of comments for versions: for 50700 to 99999 skipped (MySQL executes it), from 100000
+ *on shown.
  */
 #include <string.h>
 #include "sql_internal.h"
+#include "sql_scan.h"
 
+#define SLOW   __attribute__((noinline)) /* out of the way of the others */
 #define BOTTOM 5 /* empty tokens below the first, so that looking back needs no checks */
 #define DOTS   4 /* "..." and NUL */
 
-static const char *const operator_text[TOKEN_WORDS] = {
-	[TOKEN_NUMBER] = "?",	    [TOKEN_VALUE] = "?",
-	[TOKEN_CHARSET] = "(_charset)", [TOKEN_AND] = "&&",
-	[TOKEN_OR] = "||",	    [TOKEN_LE] = "<=",
-	[TOKEN_GE] = ">=",	    [TOKEN_NE] = "!=",
-	[TOKEN_EQUAL] = "<=>",	    [TOKEN_SHIFT_LEFT] = "<<",
-	[TOKEN_SHIFT_RIGHT] = ">>", [TOKEN_SET_VAR] = ":=",
-	[TOKEN_RANGE] = "..", [TOKEN_JSON] = "->",	    [TOKEN_JSON_UNQUOTE] = "->>",
-	[TOKEN_VALUE_LIST] = "?, ...",  [TOKEN_ROW] = "(?)",
-	[TOKEN_ROW_LIST] = "(?) /* , ... */", [TOKEN_WIDE_ROW] = "(...)",
-	[TOKEN_WIDE_ROW_LIST] = "(...) /* , ... */",
+#define SIGN(kind, text) [(kind)-TOKEN_BAD] = {text, sizeof(text) - 1}
+
+static const struct {
+	char text[19];
+	uint8_t len;
+} signs[TOKEN_WORDS - TOKEN_BAD] = {
+	SIGN(TOKEN_NUMBER, "?"),
+	SIGN(TOKEN_VALUE, "?"),
+	SIGN(TOKEN_CHARSET, "(_charset)"),
+	SIGN(TOKEN_AND, "&&"),
+	SIGN(TOKEN_OR, "||"),
+	SIGN(TOKEN_LE, "<="),
+	SIGN(TOKEN_GE, ">="),
+	SIGN(TOKEN_NE, "!="),
+	SIGN(TOKEN_EQUAL, "<=>"),
+	SIGN(TOKEN_SHIFT_LEFT, "<<"),
+	SIGN(TOKEN_SHIFT_RIGHT, ">>"),
+	SIGN(TOKEN_SET_VAR, ":="),
+	SIGN(TOKEN_RANGE, ".."),
+	SIGN(TOKEN_JSON, "->"),
+	SIGN(TOKEN_JSON_UNQUOTE, "->>"),
+	SIGN(TOKEN_VALUE_LIST, "?, ..."),
+	SIGN(TOKEN_ROW, "(?)"),
+	SIGN(TOKEN_ROW_LIST, "(?) /* , ... */"),
+	SIGN(TOKEN_WIDE_ROW, "(...)"),
+	SIGN(TOKEN_WIDE_ROW_LIST, "(...) /* , ... */"),
 };
 
 /* May a sign behind it belong to a number? */
 static bool starts_expression(uint16_t kind)
 {
 	static const bool starts[TOKEN_WORDS] = {
-		['%'] = true, ['&'] = true, ['('] = true, ['*'] = true,	      ['+'] = true,
-		[','] = true, ['-'] = true, ['/'] = true, ['^'] = true,	      ['|'] = true,
-		[TOKEN_AND] = true,	    [TOKEN_OR] = true, [TOKEN_SHIFT_LEFT] = true,
+		['%'] = true,
+		['&'] = true,
+		['('] = true,
+		['*'] = true,
+		['+'] = true,
+		[','] = true,
+		['-'] = true,
+		['/'] = true,
+		['^'] = true,
+		['|'] = true,
+		[TOKEN_AND] = true,
+		[TOKEN_OR] = true,
+		[TOKEN_SHIFT_LEFT] = true,
 		[TOKEN_SHIFT_RIGHT] = true,
 	};
 
@@ -61,6 +96,7 @@ void sql_digest_init(struct sql_digest *digest, char *text)
 	digest->text = text;
 	digest->len = 0;
 	digest->full = false;
+	digest->seen = 0;
 	digest->n = BOTTOM;
 	memset(digest->tokens, 0, BOTTOM * sizeof(digest->tokens[0]));
 }
@@ -93,7 +129,7 @@ static char *push(struct sql_digest *digest, uint16_t kind, size_t len)
 	return at;
 }
 
-static void push_text(struct sql_digest *digest, uint16_t kind, const char *text, size_t len)
+SLOW static void push_text(struct sql_digest *digest, uint16_t kind, const char *text, size_t len)
 {
 	char *at = push(digest, kind, len);
 
@@ -101,37 +137,70 @@ static void push_text(struct sql_digest *digest, uint16_t kind, const char *text
 		memcpy(at, text, len);
 }
 
-static void push_sign(struct sql_digest *digest, uint16_t kind)
+/* Text that begins a row of a table: all of the row is copied, for the compiler knows its size, not
+ * the text's. */
+static inline void push_row(struct sql_digest *digest, uint16_t kind, const void *row, size_t size,
+			    size_t len)
 {
-	char c = (char)kind;
-
-	if (kind >= TOKEN_BAD) {
-		push_text(digest, kind, operator_text[kind], strlen(operator_text[kind]));
+	if (digest->len + size + 1 > QUERY_TEXT_BYTES) {
+		push_text(digest, kind, row, len);
 		return;
 	}
-	push_text(digest, kind, &c, 1);
-	if (c == '@' && !digest->full)
-		digest->len--; /* no blank behind it */
+	memcpy(digest->text + digest->len, row, size);
+	push(digest, kind, len);
 }
 
-static void push_name(struct sql_digest *digest, const struct sql_token *token)
+static void push_keyword(struct sql_digest *digest, uint16_t kind)
+{
+	const struct sql_keyword *keyword = sql_keyword(kind);
+
+	digest->seen |= keyword->flags;
+	push_row(digest, kind, keyword, sizeof(*keyword), keyword->len);
+}
+
+static void push_sign(struct sql_digest *digest, uint16_t kind)
 {
 	char *at;
-	size_t n, room = QUERY_TEXT_BYTES - digest->len;
-	bool fits;
 
-	if (room < 4) {
-		digest->full = true;
+	if (kind >= TOKEN_BAD) {
+		push_row(digest, kind, &signs[kind - TOKEN_BAD], sizeof(signs[0]),
+			 signs[kind - TOKEN_BAD].len);
 		return;
 	}
-	at = digest->text + digest->len;
-	n = sql_clean_name(at + 1, room - 3, token->ptr, token->len, false, &fits);
+	at = push(digest, kind, 1);
+	if (!at)
+		return;
+	*at = (char)kind;
+	digest->len -= kind == '@'; /* no blank behind it */
+}
+
+/* With characters that must be looked at, or too long. */
+SLOW static void push_odd_name(struct sql_digest *digest, const struct sql_token *token)
+{
+	size_t n, room = QUERY_TEXT_BYTES - digest->len;
+	char *at = digest->text + digest->len;
+	bool fits = room >= 4;
+
+	n = fits ? sql_clean_name(at + 1, room - 3, token->ptr, token->len, false, &fits) : 0;
 	if (!fits) {
 		digest->full = true;
 		return;
 	}
-	at = push(digest, TOKEN_NAME, n + 2);
+	push(digest, TOKEN_NAME, n + 2);
 	at[0] = at[n + 1] = '`';
+}
+
+static void push_name(struct sql_digest *digest, const struct sql_token *token)
+{
+	char *at = digest->text + digest->len;
+	size_t len = token->len;
+
+	if (digest->len + len + 3 > QUERY_TEXT_BYTES || !sql_copy_plain(at + 1, token->ptr, len)) {
+		push_odd_name(digest, token);
+		return;
+	}
+	push(digest, TOKEN_NAME, len + 2);
+	at[0] = at[len + 1] = '`';
 }
 
 /* A literal: the second of a list, or a value by itself. */
@@ -174,7 +243,7 @@ static void push_close(struct sql_digest *digest)
 }
 
 /* Is a NULL behind it a value, and not part of IS NULL, of NOT NULL or of a column's type? */
-static bool null_is_value(const struct sql_digest *digest)
+SLOW static bool null_is_value(const struct sql_digest *digest)
 {
 	switch (top(digest, 0)) {
 	case '=':
@@ -214,7 +283,7 @@ static bool null_is_value(const struct sql_digest *digest)
 }
 
 /* May this name be a password that somebody forgot to quote? */
-static bool follows_password(const struct sql_digest *digest)
+SLOW static bool follows_password(const struct sql_digest *digest)
 {
 	uint16_t last = top(digest, 0), before = top(digest, 1);
 
@@ -244,27 +313,37 @@ void sql_digest_add(struct sql_digest *digest, const struct sql_token *token)
 
 	if (digest->full)
 		return;
-	if (kind == KW_NULL && null_is_value(digest)) {
-		push_value(digest);
-	} else if (kind >= TOKEN_WORDS) {
-		push_text(digest, kind, sql_keyword(kind)->text, sql_keyword(kind)->len);
-	} else if (kind == TOKEN_NAME || kind == TOKEN_QUOTED_NAME) {
-		if (follows_password(digest))
+	if (kind >= TOKEN_WORDS) {
+		if (kind == KW_NULL && null_is_value(digest))
+			push_value(digest);
+		else
+			push_keyword(digest, kind);
+		return;
+	}
+	switch (kind) {
+	case TOKEN_NAME:
+	case TOKEN_QUOTED_NAME:
+		if (digest->seen & KEYWORD_PASSWORD && follows_password(digest))
 			push_value(digest);
 		else
 			push_name(digest, token);
-	} else if (kind == TOKEN_NUMBER) {
+		break;
+	case TOKEN_NUMBER:
 		push_number(digest);
-	} else if (kind == TOKEN_VALUE) {
+		break;
+	case TOKEN_VALUE:
 		push_value(digest);
-	} else if (kind == ')') {
+		break;
+	case ')':
 		push_close(digest);
-	} else {
+		break;
+	default:
 		push_sign(digest, kind);
 	}
 }
 
-/* "(...) , ( ?" -> "(...) /+ , ... +/": where a capture happens to end must not make many classes of one INSERT. */
+/* "(...) , ( ?" -> "(...) /+ , ... +/": where a capture happens to end must not make many classes
+ * of one INSERT. */
 static void fold_open_row(struct sql_digest *digest)
 {
 	uint32_t n = digest->n;
@@ -283,8 +362,9 @@ static void fold_open_row(struct sql_digest *digest)
 	}
 	digest->n--;
 	digest->len = digest->tokens[digest->n].at;
-	push_sign(digest, kind == TOKEN_ROW ? TOKEN_ROW_LIST
-			  : kind == TOKEN_WIDE_ROW ? TOKEN_WIDE_ROW_LIST : kind);
+	push_sign(digest, kind == TOKEN_ROW        ? TOKEN_ROW_LIST
+			  : kind == TOKEN_WIDE_ROW ? TOKEN_WIDE_ROW_LIST
+						   : kind);
 }
 
 void sql_digest_finish(struct sql_digest *digest, bool cut)

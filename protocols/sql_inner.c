@@ -90,7 +90,8 @@ size_t sql_inner_statement(struct slice text, uint8_t *out, size_t size, bool *w
 	if (!text.len || !find_literal(&lex, &token))
 		return 0;
 	while (part && is_string(&lex, &token)) {
-		/* Where it may be that the string ends at an escaped quote, so does what we say of it. */
+		/* Where it may be that the string ends at an escaped quote, so does what we say of
+		 * it. */
 		bool doubt = lex.escaped_quote && sql_escapes_doubtful(&lex);
 
 		end = doubt ? lex.escaped_quote - 1 : lex.end;

@@ -16,9 +16,9 @@
 
 /* Kinds of tokens. Below 128: the character itself. From TOKEN_WORDS on: the keywords. */
 enum sql_token_kind {
-	TOKEN_END = 0,	   /* of the text, or of what may be said of it: see sql_lex.cut */
+	TOKEN_END = 0,     /* of the text, or of what may be said of it: see sql_lex.cut */
 	TOKEN_BAD = 128,   /* no SQL */
-	TOKEN_NAME,	   /* an identifier without quotes */
+	TOKEN_NAME,        /* an identifier without quotes */
 	TOKEN_QUOTED_NAME, /* `x`, without its quotes */
 	TOKEN_NUMBER,
 	TOKEN_VALUE, /* strings, hex, bits, placeholders, user variables */
@@ -31,14 +31,14 @@ enum sql_token_kind {
 	TOKEN_EQUAL, /* <=> */
 	TOKEN_SHIFT_LEFT,
 	TOKEN_SHIFT_RIGHT,
-	TOKEN_SET_VAR,	    /* := */
-	TOKEN_RANGE,	    /* .. */
-	TOKEN_JSON,	    /* -> */
+	TOKEN_SET_VAR,      /* := */
+	TOKEN_RANGE,        /* .. */
+	TOKEN_JSON,         /* -> */
 	TOKEN_JSON_UNQUOTE, /* ->> */
 
 	/* Made by the digest out of others. */
 	TOKEN_VALUE_LIST, /* ?, ... */
-	TOKEN_ROW,	  /* (?) */
+	TOKEN_ROW,        /* (?) */
 	TOKEN_ROW_LIST,
 	TOKEN_WIDE_ROW, /* (...) */
 	TOKEN_WIDE_ROW_LIST,
@@ -47,13 +47,18 @@ enum sql_token_kind {
 };
 
 #define KEYWORD_ENUM(word, shown, flags) KW_##word,
-enum sql_keyword_id { NO_KEYWORD = TOKEN_WORDS - 1, SQL_KEYWORDS(KEYWORD_ENUM, 0, 0, 0) KEYWORDS_END };
+enum sql_keyword_id {
+	NO_KEYWORD = TOKEN_WORDS - 1,
+	SQL_KEYWORDS(KEYWORD_ENUM, 0, 0, 0, 0, 0) KEYWORDS_END
+};
 #undef KEYWORD_ENUM
 
 enum sql_keyword_flags {
 	KEYWORD_RESERVED = 1,
 	KEYWORD_STARTS_EXPRESSION = 2,
 	KEYWORD_FUNCTION = 4,
+	KEYWORD_SUMMARY = 8,
+	KEYWORD_PASSWORD = 16,
 };
 
 #define KEYWORD_TEXT 30 /* longest: 29 */
@@ -62,17 +67,12 @@ struct sql_keyword {
 	uint8_t len;
 	uint8_t flags;
 };
-_Static_assert(sizeof(struct sql_keyword) == 32, "a row is compared and copied in words of 8 bytes");
+_Static_assert(sizeof(struct sql_keyword) == 32,
+	       "a row is compared and copied in words of 8 bytes");
 
 /* By id - TOKEN_WORDS, and the id of the word that a digest shows in its place. */
 extern const struct sql_keyword sql_keywords[KEYWORDS_END - TOKEN_WORDS];
 extern const uint16_t sql_keyword_shown[KEYWORDS_END - TOKEN_WORDS];
-
-/*
- * The word's id, or NO_KEYWORD. `low` and `high`: its first 16 bytes, upper case, NULs behind its end; `word`: all of it,
- * as it came.
- */
-uint16_t sql_keyword_find(const uint8_t *word, size_t len, uint64_t low, uint64_t high);
 
 static inline const struct sql_keyword *sql_keyword(uint16_t id)
 {
@@ -80,8 +80,8 @@ static inline const struct sql_keyword *sql_keyword(uint16_t id)
 }
 
 struct sql_token {
-	uint16_t kind;	    /* of keywords: the one that digests show */
-	uint16_t word;	    /* keywords: the one that was written; else NO_KEYWORD */
+	uint16_t kind;      /* of keywords: the one that digests show */
+	uint16_t word;      /* keywords: the one that was written; else NO_KEYWORD */
 	const uint8_t *ptr; /* names: without quotes, quotes within still doubled */
 	size_t len;
 	const uint8_t *start, *end; /* with quotes */
@@ -97,36 +97,40 @@ enum sql_lex_state {
 };
 
 struct sql_lex {
-	const uint8_t *at, *end;
-	bool whole;	 /* the text ends at `end` */
-	bool backslash;	 /* escapes in strings; not so with NO_BACKSLASH_ESCAPES */
+	const uint8_t *at, *end, *start;
+	bool whole;      /* the text ends at `end` */
+	bool backslash;  /* escapes in strings; not so with NO_BACKSLASH_ESCAPES */
 	bool in_version; /* within a comment whose content the server executes */
-	bool cut;	 /* TOKEN_END came before the statement's end was seen */
+	bool cut;        /* TOKEN_END came before the statement's end was seen */
 	uint8_t state;
-	const uint8_t *escaped_quote; /* of the last string: the first quote with a backslash before it, or NULL */
+	const uint8_t *escaped_quote; /* of the last string: the first quote with a backslash before
+					 it, or NULL */
 };
 
 void sql_lex_init(struct sql_lex *lex, struct slice text, bool whole);
 void sql_lex_next(struct sql_lex *lex, struct sql_token *token);
-/* Goes behind the closing quote of a string whose content begins at lex->at. False where it has none. */
+/* Goes behind the closing quote of a string whose content begins at lex->at. False where it has
+ * none. */
 bool sql_lex_string(struct sql_lex *lex, uint8_t quote);
 
 /*
- * Could the session be one without backslash escapes? `lex` has just read a string with an escaped quote. False where
- * the text would make no sense then.
+ * Could the session be one without backslash escapes? `lex` has just read a string with an escaped
+ * quote. False where the text would make no sense then.
  */
 bool sql_escapes_doubtful(const struct sql_lex *lex);
 
-/* Names, made valid UTF-8 without control characters. Returns bytes written, at most `size`; *fits tells if all. */
+/* Names, made valid UTF-8 without control characters. Returns bytes written, at most `size`; *fits
+ * tells if all. */
 size_t sql_clean_name(char *out, size_t size, const uint8_t *name, size_t len, bool undouble,
 		      bool *fits);
 
 /* --- the text --- */
 struct sql_digest {
 	char *text;
-	size_t len;  /* with a blank behind each token */
-	bool full;   /* a token did not fit */
-	uint32_t n;  /* tokens, with the empty ones at the bottom */
+	size_t len;   /* with a blank behind each token */
+	bool full;    /* a token did not fit */
+	uint8_t seen; /* flags of the keywords so far */
+	uint32_t n;   /* tokens, with the empty ones at the bottom */
 	struct {
 		uint16_t kind, at; /* where in the text */
 	} tokens[QUERY_TEXT_BYTES + 8];
@@ -142,22 +146,23 @@ void sql_digest_finish(struct sql_digest *digest, bool cut);
 
 struct sql_summary {
 	struct query_class *out;
-	size_t len;		/* of the summary */
+	size_t len; /* of the summary */
 	size_t collection_len;
-	bool full;		/* a word did not fit: the summary ends */
-	bool named;		/* the operation is known */
-	bool several;		/* more than one table */
-	uint8_t mode;		/* what to look for next: enum sql_summary_mode */
-	uint8_t target;		/* what the next name is the name of: enum sql_summary_target */
-	bool joined;		/* a JOIN was seen */
-	bool dotted;		/* a '.' was the last of the name so far */
-	uint16_t verb, object;	/* of DDL: CREATE, TABLE; of SHOW: the last word shown */
-	uint16_t last;		/* kind of the token before */
-	uint32_t depth;		/* open parentheses */
-	uint32_t with_depth;	/* where the main verb of a WITH will be found */
-	uint8_t levels[SUMMARY_DEPTH];
+	bool full;             /* a word did not fit: the summary ends */
+	bool named;            /* the operation is known */
+	bool several;          /* more than one table */
+	uint8_t mode;          /* what to look for next: enum sql_summary_mode */
+	uint8_t target;        /* what the next name is the name of: enum sql_summary_target */
+	bool joined;           /* a JOIN was seen */
+	bool dotted;           /* a '.' was the last of the name so far */
+	uint16_t verb, object; /* of DDL: CREATE, TABLE; of SHOW: the last word shown */
+	uint16_t last;         /* kind of the token before */
+	uint32_t depth;        /* open parentheses */
+	uint32_t with_depth;   /* where the main verb of a WITH will be found */
+	uint8_t bits;          /* of the innermost parenthesis: enum level_bits */
+	uint8_t levels[SUMMARY_DEPTH]; /* of those around it */
 	uint8_t n_names, n_ctes;
-	struct slice names[3];	/* schema, table */
+	struct slice names[3]; /* schema, table */
 	struct slice ctes[SUMMARY_CTES];
 };
 

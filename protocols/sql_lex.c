@@ -8,18 +8,28 @@
  *	a--1, a -- 1		two signs; a comment
  *	x'1f', n'..', _utf8'..'	strings all
  *	@x, @@x, @`x`, @'x'	a value to us (as to the server), a name, a name, a value
- *	/ *! 1 * / / *M! 1 * /	no comment: the server executes what is in it, up to the version it is for
+ *	/ *! 1 * / / *M! 1 * /	no comment: the server executes what is in it, up to the version it
+ *is for
  *
- * A capture may end anywhere. The last token of a cut text could go on in any way, so it is left out.
+ * A capture may end anywhere. The last token of a cut text could go on in any way, so it is left
+ *out.
  */
 #include <string.h>
 #include "sql_internal.h"
+#include "sql_keyword_find.h"
 #include "sql_scan.h"
+
+/* Out of the way of what is done for each word: a function that calls nothing and saves no
+ * registers. */
+#define SLOW __attribute__((noinline))
 
 void sql_lex_init(struct sql_lex *lex, struct slice text, bool whole)
 {
-	*lex = (struct sql_lex){
-		.at = text.ptr, .end = text.ptr + text.len, .whole = whole, .backslash = true};
+	*lex = (struct sql_lex){.at = text.ptr,
+				.end = text.ptr + text.len,
+				.start = text.ptr,
+				.whole = whole,
+				.backslash = true};
 }
 
 static uint8_t peek(const struct sql_lex *lex, size_t ahead)
@@ -36,7 +46,8 @@ static void *to_end(struct sql_lex *lex)
 
 /* --- comments --- */
 
-/* Behind the '*' and '/' that end a comment; one within it, where the server lets that be, is skipped. */
+/* Behind the '*' and '/' that end a comment; one within it, where the server lets that be, is
+ * skipped. */
 static void skip_comment(struct sql_lex *lex, bool nested)
 {
 	while (lex->at < lex->end) {
@@ -71,10 +82,10 @@ static void skip_line(struct sql_lex *lex)
 }
 
 /*
- * At slash, star: a comment, or one whose content is for servers from some version on. 10.11 takes 50700 to 99999 for
- * versions of MySQL that it knows nothing of.
+ * At slash, star: a comment, or one whose content is for servers from some version on. 10.11 takes
+ * 50700 to 99999 for versions of MySQL that it knows nothing of.
  */
-static void read_comment(struct sql_lex *lex)
+SLOW static void read_comment(struct sql_lex *lex)
 {
 	uint32_t version = 0;
 	size_t digits = 0;
@@ -95,28 +106,6 @@ static void read_comment(struct sql_lex *lex)
 		skip_comment(lex, true);
 	else
 		lex->in_version = true;
-}
-
-/* Blanks and comments. */
-static void skip_blanks(struct sql_lex *lex)
-{
-	for (;;) {
-		while (lex->at < lex->end && sql_class[*lex->at] == CLASS_BLANK)
-			lex->at++;
-		if (peek(lex, 0) == '#') {
-			skip_line(lex);
-		} else if (peek(lex, 0) == '/' && peek(lex, 1) == '*') {
-			read_comment(lex);
-		} else if (peek(lex, 0) == '*' && peek(lex, 1) == '/' && lex->in_version) {
-			lex->in_version = false;
-			lex->at += 2;
-		} else if (peek(lex, 0) == '-' && peek(lex, 1) == '-' &&
-			   (peek(lex, 2) <= ' ' || peek(lex, 2) == 0x7f)) {
-			skip_line(lex);
-		} else {
-			return;
-		}
-	}
 }
 
 /* --- quotes --- */
@@ -153,7 +142,7 @@ bool sql_lex_string(struct sql_lex *lex, uint8_t quote)
 	return false;
 }
 
-static void read_string(struct sql_lex *lex, struct sql_token *token, size_t prefix)
+SLOW static void read_string(struct sql_lex *lex, struct sql_token *token, size_t prefix)
 {
 	uint8_t quote = lex->at[prefix];
 
@@ -163,7 +152,7 @@ static void read_string(struct sql_lex *lex, struct sql_token *token, size_t pre
 		token->kind = TOKEN_END;
 }
 
-static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
+SLOW static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
 {
 	const uint8_t *quote;
 
@@ -187,13 +176,16 @@ static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
 
 /* --- words and numbers --- */
 
-static bool is_charset(const uint8_t *word, size_t len)
+SLOW static bool is_charset(const uint8_t *word, size_t len)
 {
 	/* Each between blanks. */
-	static const char names[] = " armscii8 ascii big5 binary cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 cp932"
-				    " dec8 eucjpms euckr gb18030 gb2312 gbk geostd8 greek hebrew hp8 keybcs2 koi8r koi8u"
-				    " latin1 latin2 latin5 latin7 macce macroman sjis swe7 tis620 ucs2 ujis utf16 utf16le"
-				    " utf32 utf8 utf8mb3 utf8mb4 ";
+	static const char names[] =
+		" armscii8 ascii big5 binary cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 cp932"
+		" dec8 eucjpms euckr gb18030 gb2312 gbk geostd8 greek hebrew hp8 keybcs2 koi8r "
+		"koi8u"
+		" latin1 latin2 latin5 latin7 macce macroman sjis swe7 tis620 ucs2 ujis utf16 "
+		"utf16le"
+		" utf32 utf8 utf8mb3 utf8mb4 ";
 	char name[16] = " ";
 
 	if (len > sizeof(name) - 2)
@@ -214,125 +206,125 @@ static void read_name(struct sql_lex *lex, struct sql_token *token, const uint8_
 		lex->state = LEX_DOT;
 }
 
-/* `system`: of @@global.x, where keywords may have a '.' behind them, and functions are none. */
-static void read_word(struct sql_lex *lex, struct sql_token *token, bool system)
+/* x'1f', _utf8'..': words that begin a literal. */
+SLOW static bool read_prefix(struct sql_lex *lex, struct sql_token *token)
 {
-	struct sql_word word = sql_scan_word(lex->at, lex->end);
-	uint8_t next = word.end < lex->end ? *word.end : 0;
-
-	read_name(lex, token, word.end);
-	if (lex->state == LEX_DOT && !system)
-		return;
-	if (word.len == 1 && next == '\'' && strchr("xXbBnN", *token->ptr)) {
-		lex->at = token->ptr;
-		read_string(lex, token, 1);
-		return;
-	}
-	if (*token->ptr == '_' && is_charset(token->ptr, word.len)) {
+	if (*token->ptr == '_') {
+		if (!is_charset(token->ptr, token->len))
+			return false;
 		token->kind = TOKEN_CHARSET;
-		return;
+		return true;
 	}
-	token->word = word.len < KEYWORD_TEXT
-			      ? sql_keyword_find(token->ptr, word.len, word.low, word.high)
-			      : NO_KEYWORD;
-	if (token->word == NO_KEYWORD)
-		return;
-	if (sql_keyword(token->word)->flags & KEYWORD_FUNCTION && (next != '(' || system)) {
-		token->word = NO_KEYWORD;
-		return;
-	}
-	token->kind = sql_keyword_shown[token->word - TOKEN_WORDS];
+	if (peek(lex, 0) != '\'' || !strchr("xXbBnN", *token->ptr))
+		return false;
+	lex->at = token->ptr;
+	read_string(lex, token, 1);
+	return true;
 }
 
-static const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
+/*
+ * At a letter. This is where most time goes: what it needs of *lex is kept in variables. `system`:
+ * of @@global.x, where keywords may have a '.' behind them, and functions are none.
+ */
+static inline __attribute__((always_inline)) void
+read_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at, bool system)
 {
-	while (at < end && *at >= '0' && *at <= '9')
-		at++;
-	return at;
-}
+	const uint8_t *end = lex->end;
+	struct sql_word word = sql_scan_word(at, end, lex->start);
+	uint8_t next = word.end < end ? *word.end : 0;
+	uint16_t id;
 
-static const uint8_t *skip_class(const uint8_t *at, const uint8_t *end, bool (*is)(uint8_t))
-{
-	while (at < end && is(*at))
-		at++;
-	return at;
-}
-
-static bool is_hex(uint8_t c)
-{
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
-static bool is_bit(uint8_t c)
-{
-	return c == '0' || c == '1';
-}
-
-/* Behind the exponent at `at`, or `at` where there is none. */
-static const uint8_t *skip_exponent(const uint8_t *at, const uint8_t *end)
-{
-	const uint8_t *digits = at + 1;
-
-	if (at == end || (*at | 0x20) != 'e')
-		return at;
-	if (digits < end && (*digits == '+' || *digits == '-'))
-		digits++;
-	return digits < end && *digits >= '0' && *digits <= '9' ? skip_digits(digits, end) : at;
-}
-
-/* At a digit: a number, or a name that begins with one. */
-static void read_number(struct sql_lex *lex, struct sql_token *token)
-{
-	const uint8_t *end = lex->end, *at = skip_digits(lex->at, end), *stop;
-
-	token->kind = TOKEN_NUMBER;
-	if (*lex->at == '0' && at == lex->at + 1 && at < end && (*at == 'x' || *at == 'b')) {
-		stop = skip_class(at + 1, end, *at == 'x' ? is_hex : is_bit);
-		if (stop > at + 1 && (stop == end || !sql_is_name(*stop))) {
-			lex->at = stop;
+	lex->at = word.end;
+	token->kind = TOKEN_NAME;
+	token->ptr = at;
+	token->len = word.len;
+	if (next == '.' && end - word.end > 1 && sql_is_name(word.end[1])) {
+		lex->state = LEX_DOT;
+		if (!system)
 			return;
-		}
 	}
-	stop = skip_exponent(at, end);
-	if (stop > at) {
-		lex->at = stop;
-	} else if (at < end && *at == '.' && !(end - at > 1 && at[1] == '.')) {
-		at = skip_digits(at + 1, end);
-		lex->at = skip_exponent(at, end);
-	} else if (at < end && sql_is_name(*at)) {
-		read_name(lex, token, sql_scan_word(at, end).end);
-	} else {
-		lex->at = at;
+	if ((*at == '_' || (word.len == 1 && next == '\'')) && read_prefix(lex, token))
+		return;
+	if (word.len >= KEYWORD_TEXT)
+		return;
+	id = sql_keyword_find(at, word.len, word.low, word.high);
+	if (id == NO_KEYWORD ||
+	    (sql_keyword(id)->flags & KEYWORD_FUNCTION && (next != '(' || system)))
+		return;
+	token->word = id;
+	token->kind = sql_keyword_shown[id - TOKEN_WORDS];
+}
+
+SLOW static const uint8_t *word_end(const struct sql_lex *lex, const uint8_t *at)
+{
+	return sql_scan_word(at, lex->end, lex->start).end;
+}
+
+/* At a digit: a number, or a name that begins with one. What sticks to a number, 1.5abc, is shown
+ * no more than it is. */
+SLOW static void read_number(struct sql_lex *lex, struct sql_token *token)
+{
+	const uint8_t *stop = sql_scan_number(lex->at, lex->end);
+	struct sql_word word;
+
+	if (stop == lex->at) {
+		read_name(lex, token, word_end(lex, stop));
+		return;
 	}
+	token->kind = TOKEN_NUMBER;
+	lex->at = stop;
+	if (stop == lex->end || !sql_is_name(*stop))
+		return;
+	word = sql_scan_word(stop, lex->end, lex->start);
+	if (word.len >= KEYWORD_TEXT ||
+	    sql_keyword_find(stop, word.len, word.low, word.high) == NO_KEYWORD)
+		lex->at = word.end;
 }
 
 /* --- the others --- */
 
-static const struct {
-	char text[4];
-	uint8_t kind;
-} operators[] = {
-	/* Longer ones first. */
-	{"<=>", TOKEN_EQUAL}, {"->>", TOKEN_JSON_UNQUOTE}, {"<=", TOKEN_LE},
-	{"<>", TOKEN_NE},     {"<<", TOKEN_SHIFT_LEFT},    {">=", TOKEN_GE},
-	{">>", TOKEN_SHIFT_RIGHT}, {"!=", TOKEN_NE},	   {"&&", TOKEN_AND},
-	{"||", TOKEN_OR},     {":=", TOKEN_SET_VAR},	   {"->", TOKEN_JSON},
-};
-
-static void read_operator(struct sql_lex *lex, struct sql_token *token)
+/* Of one character, if it is none of more. */
+static uint16_t read_operator(struct sql_lex *lex)
 {
-	size_t left = (size_t)(lex->end - lex->at);
+	uint8_t next = peek(lex, 1);
+	uint16_t kind = *lex->at;
+	size_t len = 2;
 
-	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
-		size_t len = operators[i].text[2] ? 3 : 2;
-
-		if (left >= len && !memcmp(lex->at, operators[i].text, len)) {
-			token->kind = operators[i].kind;
-			lex->at += len;
-			return;
-		}
+	switch (*lex->at) {
+	case '<':
+		if (next == '=' && peek(lex, 2) == '>')
+			len = 3;
+		kind = len == 3      ? TOKEN_EQUAL
+		       : next == '=' ? TOKEN_LE
+		       : next == '>' ? TOKEN_NE
+		       : next == '<' ? TOKEN_SHIFT_LEFT
+				     : kind;
+		break;
+	case '>':
+		kind = next == '=' ? TOKEN_GE : next == '>' ? TOKEN_SHIFT_RIGHT : kind;
+		break;
+	case '!':
+		kind = next == '=' ? TOKEN_NE : kind;
+		break;
+	case '&':
+		kind = next == '&' ? TOKEN_AND : kind;
+		break;
+	case '|':
+		kind = next == '|' ? TOKEN_OR : kind;
+		break;
+	case ':':
+		kind = next == '=' ? TOKEN_SET_VAR : kind;
+		break;
+	case '-':
+		if (next == '>' && peek(lex, 2) == '>')
+			len = 3;
+		kind = len == 3 ? TOKEN_JSON_UNQUOTE : next == '>' ? TOKEN_JSON : kind;
+		break;
+	default:
+		break;
 	}
-	token->kind = *lex->at++;
+	lex->at += kind < TOKEN_BAD ? 1 : len;
+	return kind;
 }
 
 static void read_at_sign(struct sql_lex *lex, struct sql_token *token)
@@ -351,6 +343,11 @@ static void read_at_sign(struct sql_lex *lex, struct sql_token *token)
 	}
 }
 
+SLOW static void read_system_word(struct sql_lex *lex, struct sql_token *token)
+{
+	read_word(lex, token, lex->at, true);
+}
+
 /* Behind '@': letters, digits and dots, maybe none at all. Behind '@@': a word. */
 static void read_variable(struct sql_lex *lex, struct sql_token *token, bool system)
 {
@@ -359,7 +356,7 @@ static void read_variable(struct sql_lex *lex, struct sql_token *token, bool sys
 		lex->state = peek(lex, 0) == '`' ? LEX_START : LEX_SYSTEM;
 	} else if (system) {
 		if (sql_is_name(peek(lex, 0)))
-			read_word(lex, token, true);
+			read_system_word(lex, token);
 		else
 			token->kind = TOKEN_BAD;
 	} else {
@@ -369,79 +366,146 @@ static void read_variable(struct sql_lex *lex, struct sql_token *token, bool sys
 	}
 }
 
-static void read_by_class(struct sql_lex *lex, struct sql_token *token)
+static void read_dot(struct sql_lex *lex, struct sql_token *token)
 {
-	switch (sql_class[*lex->at]) {
-	case CLASS_LETTER:
-		read_word(lex, token, false);
-		break;
-	case CLASS_DIGIT:
+	if (sql_class[peek(lex, 1)] == CLASS_DIGIT) {
 		read_number(lex, token);
-		break;
-	case CLASS_QUOTE:
-		read_string(lex, token, 0);
-		break;
-	case CLASS_BACKQUOTE:
-		read_quoted_name(lex, token);
-		break;
-	case CLASS_OPERATOR:
-		read_operator(lex, token);
-		break;
-	case CLASS_AT:
-		read_at_sign(lex, token);
-		break;
-	case CLASS_DOT:
-		if (peek(lex, 1) >= '0' && peek(lex, 1) <= '9') {
-			lex->at = skip_exponent(skip_digits(lex->at + 1, lex->end), lex->end);
-			token->kind = TOKEN_NUMBER;
-			break;
-		}
-		if (peek(lex, 1) == '.') {
-			lex->at += 2;
-			token->kind = TOKEN_RANGE;
-			break;
-		}
+	} else if (peek(lex, 1) == '.') {
+		lex->at += 2;
+		token->kind = TOKEN_RANGE;
+	} else {
 		token->kind = *lex->at++;
 		if (sql_is_name(peek(lex, 0)))
 			lex->state = LEX_NAME;
-		break;
-	case CLASS_BAD:
-		if (*lex->at == '\\' && peek(lex, 1) == 'N') {
-			lex->at += 2;
-			token->kind = token->word = KW_NULL;
-			break;
-		}
+	}
+}
+
+static void read_bad(struct sql_lex *lex, struct sql_token *token)
+{
+	if (*lex->at == '\\' && peek(lex, 1) == 'N') {
+		lex->at += 2;
+		token->kind = token->word = KW_NULL;
+	} else {
 		lex->at++;
 		token->kind = TOKEN_BAD;
+	}
+}
+
+/* Goes over a comment at lex->at. False if there is none. */
+static bool read_if_comment(struct sql_lex *lex)
+{
+	uint8_t next = peek(lex, 1), after = peek(lex, 2);
+
+	switch (*lex->at) {
+	case '#':
+		skip_line(lex);
+		return true;
+	case '-':
+		if (next != '-' || (after > ' ' && after != 0x7f))
+			return false;
+		skip_line(lex);
+		return true;
+	case '/':
+		if (next != '*')
+			return false;
+		read_comment(lex);
+		return true;
+	default: /* '*' */
+		if (next != '/' || !lex->in_version)
+			return false;
+		lex->in_version = false;
+		lex->at += 2;
+		return true;
+	}
+}
+
+/* A token of other than letters. False if it was a blank or comment, and none. */
+SLOW static bool read_other(struct sql_lex *lex, struct sql_token *token)
+{
+	switch (sql_class[*lex->at]) {
+	case CLASS_BLANK:
+		lex->at++;
+		return false;
+	case CLASS_COMMENT:
+		if (read_if_comment(lex))
+			return false;
+		token->kind = read_operator(lex);
+		return true;
+	case CLASS_DIGIT:
+		read_number(lex, token);
+		return true;
+	case CLASS_QUOTE:
+		read_string(lex, token, 0);
+		return true;
+	case CLASS_BACKQUOTE:
+		read_quoted_name(lex, token);
+		return true;
+	case CLASS_OPERATOR:
+		token->kind = read_operator(lex);
+		return true;
+	case CLASS_AT:
+		read_at_sign(lex, token);
+		return true;
+	case CLASS_DOT:
+		read_dot(lex, token);
+		return true;
+	case CLASS_BAD:
+		read_bad(lex, token);
+		return true;
+	case CLASS_PLACEHOLDER:
+		token->kind = TOKEN_VALUE;
+		lex->at++;
+		return true;
+	default:
+		token->kind = *lex->at++;
+		return true;
+	}
+}
+
+/* What the token before has left to expect. */
+SLOW static void read_by_state(struct sql_lex *lex, struct sql_token *token)
+{
+	uint8_t state = lex->state;
+
+	lex->state = LEX_START;
+	switch (state) {
+	case LEX_DOT:
+		token->kind = *lex->at++;
+		lex->state = LEX_NAME;
+		break;
+	case LEX_NAME:
+		read_name(lex, token, word_end(lex, lex->at));
 		break;
 	default:
-		token->kind = *lex->at == '?' ? TOKEN_VALUE : *lex->at;
-		lex->at++;
+		read_variable(lex, token, state == LEX_SYSTEM);
 	}
 }
 
 void sql_lex_next(struct sql_lex *lex, struct sql_token *token)
 {
-	uint8_t state = lex->state;
+	const uint8_t *at = lex->at, *end = lex->end;
 
-	lex->state = LEX_START;
-	if (state == LEX_START)
-		skip_blanks(lex);
-	token->start = lex->at;
 	token->word = NO_KEYWORD;
 	token->kind = TOKEN_END;
-	if (state == LEX_DOT) {
-		token->kind = *lex->at++;
-		lex->state = LEX_NAME;
-	} else if (state == LEX_NAME) {
-		read_name(lex, token, sql_scan_word(lex->at, lex->end).end);
-	} else if (state == LEX_VARIABLE || state == LEX_SYSTEM) {
-		read_variable(lex, token, state == LEX_SYSTEM);
-	} else if (lex->at < lex->end) {
-		read_by_class(lex, token);
+	if (lex->state == LEX_START) {
+		/* Mostly one blank, or none: no branch for it. */
+		at += at < end && *at == ' ';
+		while (at < end && sql_class[*at] != CLASS_LETTER) {
+			lex->at = token->start = at;
+			if (read_other(lex, token))
+				goto done;
+			at = lex->at;
+		}
+		lex->at = token->start = at;
+		if (at < end)
+			read_word(lex, token, at, false);
+	} else {
+		token->start = at;
+		read_by_state(lex, token);
 	}
+done:
 	token->end = lex->at;
-	if (lex->at == lex->end && !lex->whole) {
+	if (token->end == end && !lex->whole) {
 		token->kind = TOKEN_END;
 		lex->cut = true;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lines of tests/corpus/sql: statements, and what is expected of them. See tests/live/test_sql_digest.py. */
+/* The lines of tests/corpus/sql: statements, and what is expected of them. See
+ * tests/live/test_sql_digest.py. */
 #ifndef WIREPROF_TESTS_SQL_CORPUS_H
 #define WIREPROF_TESTS_SQL_CORPUS_H
 

@@ -11,45 +11,10 @@
  */
 #include <assert.h>
 #include <string.h>
+#include "check_text.h"
 #include "protocols/redis.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check_text(const char *text, size_t size)
-{
-	const uint8_t *s = (const uint8_t *)text;
-	size_t len = strnlen(text, size);
-
-	assert(len && len < size);
-	for (size_t i = 0; i < len; i++) {
-		size_t more = s[i] >= 0xf0 ? 3 : s[i] >= 0xe0 ? 2 : s[i] >= 0xc0 ? 1 : 0;
-
-		assert(s[i] >= ' ' && s[i] != 0x7f &&
-		       (s[i] < 0x80 || (s[i] >= 0xc2 && s[i] <= 0xf4)));
-		for (; more; more--)
-			assert((s[++i] & 0xc0) == 0x80);
-	}
-}
-
-static void check_batch(const struct query_batch *batch)
-{
-	uint32_t n = 0;
-
-	assert(batch->verdict < QUERY_VERDICTS && batch->n_classes <= QUERY_BATCH_CLASSES);
-	assert((batch->verdict == QUERY_COMMANDS) == (batch->n_classes > 0));
-	assert(!batch->cut || batch->n_classes);
-	for (uint32_t i = 0; i < batch->n_classes; i++) {
-		const struct query_class *class = &batch->classes[i];
-
-		assert(class->count);
-		n += class->count;
-		check_text(class->operation, sizeof(class->operation));
-		check_text(class->summary, sizeof(class->summary));
-		check_text(class->text, sizeof(class->text));
-		assert(!strncmp(class->summary, class->operation, strlen(class->operation)));
-	}
-	assert(n == batch->n_commands);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -76,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	redis_classify(&message, data[0] & 1 ? REDIS_KEYS_NONE : REDIS_KEYS_PREFIX, &batch);
 	check_batch(&batch);
+	assert(batch.verdict != QUERY_UNKNOWN_STATEMENT);
 	redis_frame(message.tail, &frame);
 	assert((frame.kind == FRAME_COMMAND) == (frame.operations != NULL));
 	return 0;

@@ -5,8 +5,8 @@
  *	byte 0	   bit 0: the text was cut
  *	byte 1..   the text
  *
- * What must hold for any input is asserted: progress, bounds, text that is printable UTF-8, a summary that begins with
- * the operation.
+ * What must hold for any input is asserted: progress, bounds, text that is printable UTF-8, a
+ *summary that begins with the operation.
  */
 #include <assert.h>
 #include <string.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * No value of a statement comes out, whatever the statement, whatever way the value is written, and wherever the capture
- * was cut: secrets are planted for every literal of the corpus, and between its tokens, in each of the ways below; then
- * all beginnings of the text are classified, as captures and as whole texts.
+ * No value of a statement comes out, whatever the statement, whatever way the value is written, and
+ * wherever the capture was cut: secrets are planted for every literal of the corpus, and between
+ * its tokens, in each of the ways below; then all beginnings of the text are classified, as
+ * captures and as whole texts.
  *
- * Also: the bytes behind the text make no difference, nor does where it lies; and the fuzzer's corpus is replayed, with
- * the fuzz target's own checks. Random, with a fixed seed.
+ * Also: the bytes behind the text make no difference, nor does where it lies; and the fuzzer's
+ * corpus is replayed, with the fuzz target's own checks. Random, with a fixed seed.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -47,8 +48,10 @@ static const struct {
 	{"'\xc3\xa9zqx\xff zqx'", "777123"},
 	{"@'zqx'", "@zqx"},
 	{"'\nzqx\tzqx\r\n'", "777123"},
-	/* Sent with NO_BACKSLASH_ESCAPES. A beginning of these may be well-formed in the other reading only. */
+	/* Sent with NO_BACKSLASH_ESCAPES. A beginning of these may be well-formed in the other
+	   reading only. */
 	{"'C:\\', 'zqx', 'D:\\'", "777123"},
+	{"'C:\\', ' zqx zqx ', 'D:\\'", "' zqx '"},
 	{"'C:\\'", "'zqx'"},
 	{"'C:\\''zqx'", "'zqx\\'"},
 	{"\"C:\\\", \"zqx\"", "777123"},
@@ -58,7 +61,12 @@ static const struct {
 
 /* Between tokens. */
 static const char *const blanks[] = {
-	" ", " /* zqx 777123 */ ", " -- zqx 777123\n", " # zqx 'zqx\n", " /*!99999 zqx 777123 */ ", " /*+ zqx(777123) */ ",
+	" ",
+	" /* zqx 777123 */ ",
+	" -- zqx 777123\n",
+	" # zqx 'zqx\n",
+	" /*!99999 zqx 777123 */ ",
+	" /*+ zqx(777123) */ ",
 };
 
 static uint8_t *room; /* TEXT_MAX bytes, then the guard page */
@@ -104,12 +112,12 @@ static size_t plant(const char *sql, size_t form, const char *blank)
 			n = put(n, forms[form].string);
 		} else if (*sql == '`') {
 			sql = skip_quoted(sql);
-			n += (size_t)snprintf(planted + n, TEXT_MAX - n, "%.*s",
-					      (int)(sql - start), start);
+			n += (size_t)snprintf(planted + n, TEXT_MAX - n, "%.*s", (int)(sql - start),
+					      start);
 		} else if (!strncmp(sql, "/*", 2) || *sql == '#' || !strncmp(sql, "-- ", 3)) {
 			sql = *sql == '/' ? strstr(sql, "*/") + 2 : sql + strlen(sql);
-			n += (size_t)snprintf(planted + n, TEXT_MAX - n, "%.*s",
-					      (int)(sql - start), start);
+			n += (size_t)snprintf(planted + n, TEXT_MAX - n, "%.*s", (int)(sql - start),
+					      start);
 		} else if (isdigit((unsigned char)sql[*sql == '.'])) {
 			sql++;
 			while (in_name(*sql) || (*sql == '.' && sql[1] != '.') ||
@@ -119,8 +127,8 @@ static size_t plant(const char *sql, size_t form, const char *blank)
 		} else if (in_name(*sql)) {
 			while (in_name(*sql) || *sql == '.')
 				sql++;
-			n += (size_t)snprintf(planted + n, TEXT_MAX - n, "%.*s",
-					      (int)(sql - start), start);
+			n += (size_t)snprintf(planted + n, TEXT_MAX - n, "%.*s", (int)(sql - start),
+					      start);
 		} else if (*sql == ' ') {
 			sql++;
 			n = put(n, blank);
@@ -223,8 +231,8 @@ static void check_placement(const char *sql, size_t n)
 		memset(plain, "a'\\*9 "[cut % 6], cut + 64);
 		memcpy(plain + cut % 16, sql, cut);
 		used = sql_classify((struct slice){room + TEXT_MAX - cut, cut}, cut % 2, &here);
-		assert_int_equal(used, sql_classify((struct slice){plain + cut % 16, cut}, cut % 2,
-						    &there));
+		assert_int_equal(
+			used, sql_classify((struct slice){plain + cut % 16, cut}, cut % 2, &there));
 		assert_string_equal(here.operation, there.operation);
 		assert_string_equal(here.summary, there.summary);
 		assert_string_equal(here.text, there.text);
@@ -299,8 +307,23 @@ static void test_mutations(void **state)
 static void test_garbage(void **state)
 {
 	static const char *const units[] = {
-		"select '\\', ",  "(",	"/*",	"/*! ",	 "'\\''", "select 1 from a join ", "@", "``.",
-		"with a as (", "-", "begin ", "create procedure p() begin ", "x'", "\\", ";", "1.e", "/*!99999 /*",
+		"select '\\', ",
+		"(",
+		"/*",
+		"/*! ",
+		"'\\''",
+		"select 1 from a join ",
+		"@",
+		"``.",
+		"with a as (",
+		"-",
+		"begin ",
+		"create procedure p() begin ",
+		"x'",
+		"\\",
+		";",
+		"1.e",
+		"/*!99999 /*",
 	};
 
 	(void)state;
@@ -349,9 +372,9 @@ static void test_fuzz_corpus(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_literals),  cmocka_unit_test(test_comments),
-		cmocka_unit_test(test_placement), cmocka_unit_test(test_operations),
-		cmocka_unit_test(test_mutations), cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_literals),    cmocka_unit_test(test_comments),
+		cmocka_unit_test(test_placement),   cmocka_unit_test(test_operations),
+		cmocka_unit_test(test_mutations),   cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_fuzz_corpus),
 	};
 

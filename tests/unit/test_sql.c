@@ -106,13 +106,13 @@ static void test_lexer(void **state)
 	check_text("select a->'$.x', a->>'$.y' from t", "SELECT `a` -> ? , `a` ->> ? FROM `t`");
 	check_text("select\v\f\r\n1", "SELECT ?");
 	check_text("select 'multi\nline', \"a\nb\"", "SELECT ?, ...");
-	check_text("select /*! 1 */, /*!50000 2 */ /*!99999 , 'secret' */",
-		   "SELECT ?, ...");
+	check_text("select /*! 1 */, /*!50000 2 */ /*!99999 , 'secret' */", "SELECT ?, ...");
 	check_text("select a_word_that_is_longer_than_any_keyword_of_all, "
 		   "master_ssl_verify_server_cert from t",
 		   "SELECT `a_word_that_is_longer_than_any_keyword_of_all` , "
 		   "MASTER_SSL_VERIFY_SERVER_CERT FROM `t`");
-	check_text("select \xff\xfe, `a\x01\x7f""b` from t",
+	check_text("select \xff\xfe, `a\x01\x7f"
+		   "b` from t",
 		   "SELECT `\xef\xbf\xbd\xef\xbf\xbd` , `a\xef\xbf\xbd\xef\xbf\xbd"
 		   "b` FROM `t`");
 	check_text("select 1;", "SELECT ?");
@@ -135,8 +135,7 @@ static void test_malformed(void **state)
 	check_text("'secret'", "...");
 	assert_int_equal(classify_bytes("select a\0secret", 15, true), 15);
 	assert_string_equal(class.text, "SELECT `a` ...");
-	check_text("create user a identified by secret",
-		   "CREATE SYSTEM_USER `a` IDENTIFIED BY ?");
+	check_text("create user a identified by secret", "CREATE SYSTEM_USER `a` IDENTIFIED BY ?");
 	check_text("set password = secret", "SET PASSWORD = ?");
 	check_text("alter user a identified by password secret",
 		   "ALTER SYSTEM_USER `a` IDENTIFIED BY PASSWORD ?");
@@ -155,14 +154,19 @@ static void test_cut(void **state)
 	check_cut("select a /* sec", "SELECT `a` ...");
 	check_cut("select a -- sec", "SELECT `a` ...");
 	check_cut("select a -", "SELECT `a` ...");
-	check_cut("insert into t values (1, 'a'), (2, 'b'), (3", "INSERT INTO `t` VALUES (...) /* , ... */ ...");
-	check_cut("insert into t values (1, 'a'), (2, 'b'", "INSERT INTO `t` VALUES (...) /* , ... */ ...");
-	check_cut("insert into t values (1, 'a'), ", "INSERT INTO `t` VALUES (...) /* , ... */ ...");
+	check_cut("insert into t values (1, 'a'), (2, 'b'), (3",
+		  "INSERT INTO `t` VALUES (...) /* , ... */ ...");
+	check_cut("insert into t values (1, 'a'), (2, 'b'",
+		  "INSERT INTO `t` VALUES (...) /* , ... */ ...");
+	check_cut("insert into t values (1, 'a'), ",
+		  "INSERT INTO `t` VALUES (...) /* , ... */ ...");
 	check_cut("sel", "...");
 	assert_string_equal(class.operation, "UNKNOWN");
 	check_cut("create tab", "CREATE ...");
 	assert_string_equal(class.operation, "CREATE");
 	check_cut("select 1; ", "SELECT ?");
+	check_cut("select a from db.t", "SELECT `a` FROM `db` . ...");
+	assert_string_equal(class.summary, "SELECT");
 }
 
 /* Sessions with and without NO_BACKSLASH_ESCAPES send the same bytes for different things. */
@@ -183,10 +187,13 @@ static void test_two_readings(void **state)
 		  "INSERT INTO `t` VALUES ( ?, ... , `x` , ...");
 	/* Both do: nothing from there on. */
 	check_text("insert into t values ('C:\\', 'secret')", "INSERT INTO `t` VALUES ( ...");
-	check_text("insert into t values ('C:\\', 'secret', 'D:\\')", "INSERT INTO `t` VALUES ( ...");
+	check_text("insert into t values ('C:\\', 'secret', 'D:\\')",
+		   "INSERT INTO `t` VALUES ( ...");
 	check_text("update t set a = 'C:\\' where b = 'secret'", "UPDATE `t` SET `a` = ...");
 	check_text("select * from t where a='C:\\'and b='secret'",
 		   "SELECT * FROM `t` WHERE `a` = ...");
+	check_text("select * from t where a like 'C:\\'escape'!' and b = 'secret'",
+		   "SELECT * FROM `t` WHERE `a` LIKE ...");
 	check_text("select \"C:\\\", \"secret\"", "SELECT ...");
 	/* A ';' may be in a literal then. */
 	assert_int_equal(classify("select 'C:\\', ' ; select secret from '"), 38);
@@ -273,8 +280,8 @@ static void test_summaries(void **state)
 	check_summary("show create user bob", "SHOW", "SHOW CREATE USER", "");
 	check_summary("show grants for bob", "SHOW", "SHOW GRANTS", "");
 	check_summary("prepare s from 'select 1'", "PREPARE", "PREPARE", "");
-	check_summary("select 1 from t where a in (select b from t)", "SELECT",
-		      "SELECT t SELECT t", "t");
+	check_summary("select 1 from t where a in (select b from t)", "SELECT", "SELECT t SELECT t",
+		      "t");
 	check_summary("select a from (t cross join u) left join (v, w) on 1, x", "SELECT",
 		      "SELECT t u v w x", "");
 	/* Cut at a word; parentheses deeper than it looks at. */
@@ -329,7 +336,7 @@ static void test_inner(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_corpus),	     cmocka_unit_test(test_lexer),
+		cmocka_unit_test(test_corpus),       cmocka_unit_test(test_lexer),
 		cmocka_unit_test(test_malformed),    cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_two_readings), cmocka_unit_test(test_length),
 		cmocka_unit_test(test_statements),   cmocka_unit_test(test_summaries),
