@@ -169,7 +169,7 @@ class Commands(unittest.TestCase):
                 ask(db, heavy("after_the_big", 500))
             ask(db, "TRUNCATE big")
             db.close()
-        samples = [s for s in self.while_recording(run, 4) if s.labels.get("db_operation_name") != "TRUNCATE"]
+        samples = [s for s in self.while_recording(run, 4) if s.labels.get("db_operation_name") != "TRUNCATE TABLE"]
         seconds = by(samples, "db_operation_name")
         self.assertLessEqual(set(seconds) - {None}, {"INSERT", "SELECT"})
         self.assertGreater(seconds["INSERT"], 0.3 * cpu(samples), seconds)
@@ -188,13 +188,13 @@ class Commands(unittest.TestCase):
         self.assertEqual(set(by(long + short, "db_query_summary")), {"SELECT item"})
 
     # --- schemas ---
-    def assert_schemas(self, run, names):
-        """names: {alias: schema}. Each alias is only sent while that is the default schema."""
+    def assert_schemas(self, run, names, unsure=()):
+        """names: {alias: schema}. Each alias is only sent while that is the default schema. unsure: may have none."""
         samples = self.while_recording(run)
         for alias, schema in names.items():
             mine = [s for s in samples if "`%s`" % alias in s.labels.get("db_query_text", "")]
             self.assertGreater(cpu(mine), 0.1, alias)
-            self.assertEqual(set(by(mine, "db_namespace")), {schema}, alias)
+            self.assertLessEqual(set(by(mine, "db_namespace")), {schema, None} if alias in unsure else {schema}, alias)
 
     def test_schemas_by_init_db(self):
         def run(_, deadline):
@@ -219,9 +219,9 @@ class Commands(unittest.TestCase):
                     ask(db, "USE nowhere")
                 except pymysql.MySQLError:
                     pass
-                ask(db, heavy("still", 1000))
+                ask(db, heavy("still", 1000))  # whether a USE succeeded need not be known; that it did, must not be said
                 ask(db, "USE `other`")
-        self.assert_schemas(run, {"at_first": "other", "after_use": "test", "still": "test"})
+        self.assert_schemas(run, {"at_first": "other", "after_use": "test", "still": "test"}, unsure=["still"])
 
     def test_schemas_by_change_user(self):
         classes = [Class("U", 1, 1, "other", None, None), Class("U", 1, 1, "test", None, None),
