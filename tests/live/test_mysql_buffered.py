@@ -84,7 +84,8 @@ class Buffered(CompiledTest):
         got = self.aliases(samples)
         known = sum(v for k, v in got.items() if k)
         self.assertGreater(known, 0.9 * cpu(samples), by(samples, "attribution", "db_query_text"))
-        table = {k: "%.1f%% (server: %.1f%%)" % (100 * got.get(k, 0) / known, 100 * v / sum(cost.values())) for k, v in cost.items()}
+        table = {k: "%.1f%% (server: %.1f%%)" % (100 * got.get(k, 0) / known, 100 * v / sum(cost.values()))
+                 for k, v in cost.items()}
         print("   ", table, flush=True)
         for alias, seconds in cost.items():
             self.assertAlmostEqual(got.get(alias, 0) / known, seconds / sum(cost.values()), delta=points / 100, msg=table)

@@ -260,7 +260,8 @@ class Commands(unittest.TestCase):
         samples = self.mixed([Class("N", 1, 500, text, None, None)])
         preparing = [s for s in samples if "mysqld_stmt_prepare" in s.frames]
         self.assertGreater(cpu(preparing), 0.1)
-        self.assertEqual(set(by(preparing, "db_operation_name", "db_query_summary")), {("PREPARE", "PREPARE SELECT item orders")})
+        self.assertEqual(set(by(preparing, "db_operation_name", "db_query_summary")),
+                         {("PREPARE", "PREPARE SELECT item orders")})
 
     def test_bulk_execute(self):
         text = "INSERT INTO log (n) VALUES (?)"
@@ -316,9 +317,10 @@ class Commands(unittest.TestCase):
         text = heavy("by_the_client", 2000)
 
         def run(_, deadline):
-            command = ["mariadb", "--no-defaults", "--user=root", "--socket=" + self.server.path, "--skip-ssl", "--batch", "--compress"]
+            command = self.server.client("--skip-ssl", "--compress")
             for _ in until(deadline):
-                subprocess.run(command, input="use other\n" + (text + ";\n") * 40, text=True, check=True, stdout=subprocess.DEVNULL)
+                subprocess.run(command, input="use other\n" + (text + ";\n") * 40, text=True, check=True,
+                               stdout=subprocess.DEVNULL)
         samples = self.while_recording(run)
         mine = [s for s in samples if s.labels.get("db_query_text") == digest_of(self.db, text)]
         self.assertGreater(cpu(mine), 0.9 * cpu(samples), by(samples, "db_operation_name", "db_query_text"))

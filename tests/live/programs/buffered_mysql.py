@@ -22,8 +22,8 @@ def packet(sequence, payload):
     return struct.pack("<I", len(payload))[:3] + bytes([sequence]) + payload
 
 
-GREETING = packet(0, b"\x0a8.0.36-buffered\0" + struct.pack("<I", 1) + b"12345678\0" + struct.pack("<HBHHB", 0xF7DF, 45, 2, 0x81FF & ~0x800, 21) +
-                  bytes(10) + b"123456789012\0mysql_native_password\0")
+GREETING = packet(0, b"\x0a8.0.36-buffered\0" + struct.pack("<I", 1) + b"12345678\0" +
+                  struct.pack("<HBHHB", 0xF7DF, 45, 2, 0x81FF, 21) + bytes(10) + b"123456789012\0mysql_native_password\0")
 
 
 def ok(sequence):
