@@ -35,8 +35,6 @@ class Class(collections.namedtuple("Class", "kind weight limit sql operation sum
         return "%s %d %d\t%s\n" % (self.kind, self.weight, self.limit, self.sql)
 
 
-# A command costs some 8 us outside of the server's timer (the header's read, the cleaning up), and that is sampled as its
-# execute: so what is as cheap as a point select must not have too large a share where times are compared.
 POINT = Class("Q", 25, 10000, "SELECT v FROM item WHERE id = ?", "SELECT", "SELECT item")
 RANGE = Class("Q", 4, 7000, "SELECT SUM(n), MAX(v) FROM item WHERE id BETWEEN ? AND ? + 2000", "SELECT", "SELECT item")
 JOIN = Class("Q", 2, 900, "SELECT i.v, SUM(o.amount) AS total FROM item i JOIN orders o ON o.item = i.id "
