@@ -21,10 +21,13 @@ class Truth(unittest.TestCase):
     which are times on the wall, are times on the CPU.
     """
 
-    def recorded(self, server, db, tcp, env, seconds=12):
-        """All of a load: the recording begins before its connection is made, so that no PREPARE is missed."""
+    def recorded(self, server, db, tcp, env, seconds=15):
+        """
+        All of a load: the recording begins before its connection is made, so that no PREPARE is missed. Not at 5 kHz:
+        a point select with its round trip takes about such a period, and then the clock and the load keep step.
+        """
         before = statement_times(db)
-        with Recording(server.pid, hz=4999, env=env) as recording:
+        with Recording(server.pid, hz=997, env=env) as recording:
             with Mix(server, MIX, seconds, tcp=tcp):
                 pass
             after = statement_times(db)
@@ -71,11 +74,11 @@ class Truth(unittest.TestCase):
                 ran, waited = schedstat(server.pid)
                 profile, text, times = self.recorded(server, db, tcp, env)
                 ran, waited = (b - a for a, b in zip((ran, waited), schedstat(server.pid)))
-                if waited < 0.05 * ran:
+                if waited < 0.15 * ran:  # less is shared by all classes
                     break
                 print("    the server waited %.1f%% for its CPU: again" % (100 * waited / ran), flush=True)
             db.close()
-        self.assertGreaterEqual(sum(s.count for s in busy_samples(profile)), 10_000)
+        self.assertGreaterEqual(sum(s.count for s in busy_samples(profile)), 4000)
         self.assert_truth(profile, times, digests)
         self.assert_labels(profile, digests)
         self.assertGreaterEqual(named_share(busy_samples(profile)), 0.99, by(profile.samples, "phase", "attribution"))
