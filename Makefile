@@ -10,6 +10,7 @@
 # make bench    figures of the README: what the hooks cost a saturated server; bench-sample: what one sample costs;
 #               bench-rows: how fast unwind rows are built; bench-memory: with 400 objects;
 #               bench-sql: how fast statements are normalised; bench-classify: what a sample's query costs user space;
+#               bench-mysql: what it costs mariadbd per point select;
 #               bench-symbolize: names and lines of 100 000 samples, beside perf script (linux-perf)
 # make size     longest functions and files, BPF instructions per program
 
@@ -142,6 +143,9 @@ $(B)/obj/bench/%.o: tests/bench/%.c | $(GEN) $(B)/gen/empty.skel.h
 $(B)/bench/overhead: $(BENCH_OBJ) $(filter-out %/main.o,$(OBJ))
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
+$(B)/bench/mysql_overhead: $(B)/obj/bench/mysql_overhead.o $(B)/obj/bench/mysql_under_load.o $(filter-out %/main.o,$(OBJ))
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lmariadb
 $(B)/bench/%: $(B)/obj/bench/%.o $(filter-out %/main.o,$(OBJ))
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -157,6 +161,8 @@ bench-classify: $(B)/bench/classify
 	@$< $(BENCH_OPTIONS)
 bench-sql: $(B)/bench/sql
 	@$< $(BENCH_OPTIONS)
+bench-mysql: $(B)/bench/mysql_overhead
+	@B=$(B) /usr/bin/python3 tests/bench/mysql_overhead.py $(BENCH_OPTIONS)
 bench-memory: $(B)/wireprof
 	@B=$(B) /usr/bin/python3 tests/bench/memory.py
 
@@ -183,6 +189,6 @@ clean:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample bench-rows \
-	bench-classify bench-sql bench-memory bench-symbolize recordings lint size clean
+	bench-classify bench-sql bench-memory bench-mysql bench-symbolize recordings lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -39,6 +39,17 @@ def pin(pid, cpu):
         os.sched_setaffinity(int(task), {CPUS[cpu % len(CPUS)]})
 
 
+def prefer(pid):
+    """Puts a process (every thread it has, and will have) before everybody else, where times on the wall must count."""
+    for task in os.listdir("/proc/%d/task" % pid):
+        os.setpriority(os.PRIO_PROCESS, int(task), -20)
+    try:
+        with open("/proc/%d/autogroup" % pid, "w", encoding="ascii") as f:
+            f.write("-20")  # nice counts within a session; between sessions it is the session's own
+    except OSError:
+        pass
+
+
 def schedstat(pid):
     """Nanoseconds that a process's threads have run, and have waited to run (Documentation/scheduler/sched-stats)."""
     ran = waited = 0

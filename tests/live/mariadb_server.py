@@ -87,7 +87,9 @@ class MariadbServer:
                 ["mariadbd", "--no-defaults", "--user=root", "--datadir=" + self.data, "--socket=" + self.path,
                  "--pid-file=" + os.path.join(self.directory, "pid"),
                  "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0",
-                 *self._network_options(), *self.options], stdout=log, stderr=log, env={**os.environ, "PATH": "/usr/sbin:" + os.environ["PATH"]})
+                 *self._network_options(), *self.options], stdout=log, stderr=log,
+                start_new_session=True,  # a scheduling group of its own: harness.prefer()
+                env={**os.environ, "PATH": "/usr/sbin:" + os.environ["PATH"]})
         deadline = time.monotonic() + 30
         while subprocess.run(self.client("-e", "SELECT 1"), stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL).returncode:

@@ -35,17 +35,18 @@ class Class(collections.namedtuple("Class", "kind weight limit sql operation sum
         return "%s %d %d\t%s\n" % (self.kind, self.weight, self.limit, self.sql)
 
 
-POINT = Class("Q", 60, 10000, "SELECT v FROM item WHERE id = ?", "SELECT", "SELECT item")
+POINT = Class("Q", 25, 10000, "SELECT v FROM item WHERE id = ?", "SELECT", "SELECT item")
 RANGE = Class("Q", 4, 7000, "SELECT SUM(n), MAX(v) FROM item WHERE id BETWEEN ? AND ? + 2000", "SELECT", "SELECT item")
-JOIN = Class("Q", 2, 900, "SELECT i.v, SUM(o.amount) AS total FROM item i JOIN orders o ON o.item = i.id WHERE i.n BETWEEN ? AND ? + 100 "
-             "GROUP BY i.v ORDER BY total DESC, i.v LIMIT 10", "SELECT", "SELECT item orders")
-INSERT = Class("Q", 12, 1000, "INSERT INTO log (n, v) VALUES (?, 'one'), (?, 'two'), (?, 'three')", "INSERT", "INSERT log")
+JOIN = Class("Q", 2, 900, "SELECT i.v, SUM(o.amount) AS total FROM item i JOIN orders o ON o.item = i.id "
+             "WHERE i.n BETWEEN ? AND ? + 100 GROUP BY i.v ORDER BY total DESC, i.v LIMIT 10", "SELECT", "SELECT item orders")
+INSERT = Class("Q", 8, 1000, "INSERT INTO log (n, v) VALUES (?, 'one'), (?, 'two'), (?, 'three')", "INSERT", "INSERT log")
 UPDATE = Class("Q", 6, 9000, "UPDATE item SET n = n + 1 WHERE id BETWEEN ? AND ? + 50", "UPDATE", "UPDATE item")
-EXECUTE = Class("E", 6, 7000, "SELECT COUNT(*), MIN(v) FROM item WHERE id > ? AND v LIKE 'a%' AND n > ?", "SELECT", "SELECT item")
+EXECUTE = Class("E", 6, 7000,
+                "SELECT COUNT(*), MIN(v) FROM item WHERE id > ? AND v LIKE 'a%' AND n > ?", "SELECT", "SELECT item")
 CALL = Class("Q", 2, 5000, "CALL busy(?)", "CALL", "CALL busy")
-COLUMNS = Class("Q", 2, 10, "SELECT COUNT(*), MAX(column_name) FROM information_schema.columns WHERE table_schema = 'test' AND ordinal_position > ?",
-                "SELECT", None)
-DELETE = Class("Q", 3, 500, "DELETE FROM log WHERE n = ? LIMIT 20", "DELETE", "DELETE log")
+COLUMNS = Class("Q", 4, 10, "SELECT COUNT(*), MAX(column_name) FROM information_schema.columns "
+                "WHERE table_schema = 'test' AND ordinal_position > ?", "SELECT", None)
+DELETE = Class("Q", 2, 500, "DELETE FROM log WHERE n <> ? LIMIT 20", "DELETE", "DELETE log")
 MIX = [POINT, RANGE, JOIN, INSERT, UPDATE, EXECUTE, CALL, COLUMNS, DELETE]
 
 

@@ -5,7 +5,7 @@ import unittest
 
 import pymysql
 from compiled import reaches_entry
-from harness import pin, record, schedstat
+from harness import pin, prefer, schedstat
 from mariadb_server import MariadbServer
 from mysql_load import (BUSY, EXECUTES, FILL, MIX, Class, Mix, Recording, ask, busy_samples, by, connect, cpu, digest_of, heavy,
                         named_share, statement_times, thread_of)
@@ -21,20 +21,27 @@ class Truth(unittest.TestCase):
     which are times on the wall, are times on the CPU.
     """
 
-    def recorded(self, server, db, tcp, env, seconds=12, hz=4999):
-        with Mix(server, MIX, seconds + 8, tcp=tcp):
-            before, start = statement_times(db), time.monotonic()
-            profile, text = record(server.pid, seconds, hz=hz, env=env)
-            spent = time.monotonic() - start
+    def recorded(self, server, db, tcp, env, seconds=15):
+        """
+        All of a load: the recording begins before its connection is made, so that no PREPARE is missed. Not at 5 kHz:
+        a point select with its round trip takes about such a period, and then the clock and the load keep step.
+        """
+        before = statement_times(db)
+        with Recording(server.pid, hz=997, env=env) as recording:
+            with Mix(server, MIX, seconds, tcp=tcp):
+                pass
             after = statement_times(db)
-        scale = seconds / spent  # the accounting also covers attaching and detaching, under a steady load
-        return profile, text, {k: (after[k] - before[k]) * scale for k in after if after[k] > before[k]}
+            recording.stop()
+        return recording.profile, recording.text, {k: after[k] - before[k] for k in after if after[k] > before[k]}
 
     def assert_truth(self, profile, times, digests):
         """Every class within 2 points. digests: {class: its text}"""
         keys = {c: EXECUTES if c.kind == "E" else digests[c] for c in MIX}
         counted = sum(times[k] for k in keys.values())
-        sampled = by([s for s in busy_samples(profile) if s.labels.get("attribution") == "exact"], "db_query_text")
+        # The timer runs in dispatch_command; what a command costs around that (some 8 us) is its own as well, but the
+        # server does not count it: for a point select that is a seventh.
+        sampled = by([s for s in busy_samples(profile) if s.labels.get("attribution") == "exact" and
+                      "dispatch_command" in s.frames], "db_query_text")
         known = sum(sampled[digests[c]] for c in MIX)
         self.assertGreater(known, 0, "no sample carries a statement: %s" % sampled)
         table = {"%s (%s)" % (c.operation, digests[c][:30]):
@@ -48,7 +55,7 @@ class Truth(unittest.TestCase):
         wanted = {digests[c]: c for c in MIX}
         for s in busy_samples(profile):
             c = wanted.get(s.labels.get("db_query_text"))
-            if c:
+            if c and s.labels["db_operation_name"] != "PREPARE":
                 self.assertEqual(s.labels["db_operation_name"], c.operation)
                 self.assertEqual(s.labels.get("db_namespace", "test"), "test")
                 self.assertEqual(s.labels["db_system_name"], "mariadb")
@@ -58,19 +65,20 @@ class Truth(unittest.TestCase):
     def assert_mix(self, *options, tcp=False, env=None):
         with MariadbServer(ACCOUNTING, *options, tcp=tcp) as server:
             pin(server.pid, 0)
+            prefer(server.pid)
             server.run(FILL)
             db = connect(server)
             digests = {c: digest_of(db, c.sql) for c in MIX}
-            # As for redis: where the machine had something else to run on this CPU, wall times are no truth.
+            # As for redis: where the machine had something else to run on this CPU all the same, wall times are no truth.
             for _ in range(4):
                 ran, waited = schedstat(server.pid)
                 profile, text, times = self.recorded(server, db, tcp, env)
                 ran, waited = (b - a for a, b in zip((ran, waited), schedstat(server.pid)))
-                if waited < 0.05 * ran:
+                if waited < 0.15 * ran:  # less is shared by all classes
                     break
                 print("    the server waited %.1f%% for its CPU: again" % (100 * waited / ran), flush=True)
             db.close()
-        self.assertGreaterEqual(sum(s.count for s in busy_samples(profile)), 10_000)
+        self.assertGreaterEqual(sum(s.count for s in busy_samples(profile)), 4000)
         self.assert_truth(profile, times, digests)
         self.assert_labels(profile, digests)
         self.assertGreaterEqual(named_share(busy_samples(profile)), 0.99, by(profile.samples, "phase", "attribution"))
@@ -117,7 +125,9 @@ class Long(unittest.TestCase):
             server.run(FILL)
             with Recording(server.pid, env=env) as recording:
                 db = connect(server)
+                before = schedstat(server.pid)[0]
                 first, whole = self.stream(db)
+                used = (schedstat(server.pid)[0] - before) / 1e9
                 thread = thread_of(db) if not options else None
                 ask(db, "SELECT 'after'")
                 times = statement_times(db)
@@ -126,8 +136,8 @@ class Long(unittest.TestCase):
         self.assertLess(first, whole / 4)
         text = next(t for t in times if "`streamed`" in t)
         streamed = [s for s in recording.profile.samples if s.labels.get("db_query_text") == text]
-        self.assertGreater(cpu(streamed), 0.95 * times[text], by(recording.profile.samples, "phase", "attribution", "db_query_text"))
-        self.assertLess(cpu(streamed), 1.05 * times[text] + 0.05)
+        self.assertGreater(cpu(streamed), 0.95 * used, by(recording.profile.samples, "phase", "attribution", "db_query_text"))
+        self.assertLess(cpu(streamed), 1.05 * used + 0.05)
         self.assertEqual({s.labels["attribution"] for s in streamed}, {"exact"})
         self.assertIn("reply", by(streamed, "phase"))
         if thread:
@@ -135,7 +145,7 @@ class Long(unittest.TestCase):
             others = cpu([s for s in mine if s.labels.get("db_query_text") != text])
             # What is not the statement is connecting, and the asking for the accounts.
             self.assertLess(others, 0.05, by(mine, "db_query_text", "attribution"))
-            self.assertGreater(cpu(mine), 0.9 * times[text])
+            self.assertGreater(cpu(mine), 0.9 * used)
 
     def test_streamed_result_keeps_its_statement_to_the_end(self):
         self.assert_stream()

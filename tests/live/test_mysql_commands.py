@@ -169,7 +169,7 @@ class Commands(unittest.TestCase):
                 ask(db, heavy("after_the_big", 500))
             ask(db, "TRUNCATE big")
             db.close()
-        samples = [s for s in self.while_recording(run, 4) if s.labels.get("db_operation_name") != "TRUNCATE"]
+        samples = [s for s in self.while_recording(run, 4) if s.labels.get("db_operation_name") != "TRUNCATE TABLE"]
         seconds = by(samples, "db_operation_name")
         self.assertLessEqual(set(seconds) - {None}, {"INSERT", "SELECT"})
         self.assertGreater(seconds["INSERT"], 0.3 * cpu(samples), seconds)
@@ -188,13 +188,13 @@ class Commands(unittest.TestCase):
         self.assertEqual(set(by(long + short, "db_query_summary")), {"SELECT item"})
 
     # --- schemas ---
-    def assert_schemas(self, run, names):
-        """names: {alias: schema}. Each alias is only sent while that is the default schema."""
+    def assert_schemas(self, run, names, unsure=()):
+        """names: {alias: schema}. Each alias is only sent while that is the default schema. unsure: may have none."""
         samples = self.while_recording(run)
         for alias, schema in names.items():
             mine = [s for s in samples if "`%s`" % alias in s.labels.get("db_query_text", "")]
             self.assertGreater(cpu(mine), 0.1, alias)
-            self.assertEqual(set(by(mine, "db_namespace")), {schema}, alias)
+            self.assertLessEqual(set(by(mine, "db_namespace")), {schema, None} if alias in unsure else {schema}, alias)
 
     def test_schemas_by_init_db(self):
         def run(_, deadline):
@@ -219,9 +219,9 @@ class Commands(unittest.TestCase):
                     ask(db, "USE nowhere")
                 except pymysql.MySQLError:
                     pass
-                ask(db, heavy("still", 1000))
+                ask(db, heavy("still", 1000))  # whether a USE succeeded need not be known; that it did, must not be said
                 ask(db, "USE `other`")
-        self.assert_schemas(run, {"at_first": "other", "after_use": "test", "still": "test"})
+        self.assert_schemas(run, {"at_first": "other", "after_use": "test", "still": "test"}, unsure=["still"])
 
     def test_schemas_by_change_user(self):
         classes = [Class("U", 1, 1, "other", None, None), Class("U", 1, 1, "test", None, None),
@@ -260,7 +260,8 @@ class Commands(unittest.TestCase):
         samples = self.mixed([Class("N", 1, 500, text, None, None)])
         preparing = [s for s in samples if "mysqld_stmt_prepare" in s.frames]
         self.assertGreater(cpu(preparing), 0.1)
-        self.assertEqual(set(by(preparing, "db_operation_name", "db_query_summary")), {("PREPARE", "PREPARE SELECT item orders")})
+        self.assertEqual(set(by(preparing, "db_operation_name", "db_query_summary")),
+                         {("PREPARE", "PREPARE SELECT item orders")})
 
     def test_bulk_execute(self):
         text = "INSERT INTO log (n) VALUES (?)"
@@ -316,9 +317,10 @@ class Commands(unittest.TestCase):
         text = heavy("by_the_client", 2000)
 
         def run(_, deadline):
-            command = ["mariadb", "--no-defaults", "--user=root", "--socket=" + self.server.path, "--skip-ssl", "--batch", "--compress"]
+            command = self.server.client("--skip-ssl", "--compress")
             for _ in until(deadline):
-                subprocess.run(command, input="use other\n" + (text + ";\n") * 40, text=True, check=True, stdout=subprocess.DEVNULL)
+                subprocess.run(command, input="use other\n" + (text + ";\n") * 40, text=True, check=True,
+                               stdout=subprocess.DEVNULL)
         samples = self.while_recording(run)
         mine = [s for s in samples if s.labels.get("db_query_text") == digest_of(self.db, text)]
         self.assertGreater(cpu(mine), 0.9 * cpu(samples), by(samples, "db_operation_name", "db_query_text"))

@@ -7,7 +7,7 @@ import time
 import unittest
 
 import pymysql
-from harness import Load, pin, until, wait_for
+from harness import Load, pin, schedstat, until, wait_for
 from mariadb_server import MariadbServer
 from mysql_load import (FILL, Class, Mix, Recording, ask, busy_samples, by, connect, cpu, digest_of, heavy, named_share,
                         statement_times, thread_of)
@@ -90,7 +90,8 @@ class Many(unittest.TestCase):
         sampled = by(busy_samples(recording.profile), "db_query_text")
         times = {t: after[t] - before[t] for t in texts}
         for text in texts:
-            self.assertAlmostEqual(sampled[text] / sum(sampled[t] for t in texts), times[text] / sum(times.values()), delta=0.02)
+            self.assertAlmostEqual(sampled[text] / sum(sampled[t] for t in texts), times[text] / sum(times.values()),
+                                   delta=0.02)
         self.assertLess(sum(v for t, v in sampled.items() if t not in texts), 0.02 * sum(sampled.values()), sampled)
 
 
@@ -110,10 +111,11 @@ class FromBefore(unittest.TestCase):
             with Recording(server.pid, env=env) as recording:
                 self.assertTrue(busy(watch, "SELECT SUM(CRC32"), "it ended before the recording began")
                 first.join()
+                before = schedstat(server.pid)[0]
                 for _ in range(20):
                     ask(db, heavy("second", 9000))
+                used = (schedstat(server.pid)[0] - before) / 1e9
                 recording.stop()
-            spent = statement_times(watch)
             db.close()
             watch.close()
         samples = [s for s in recording.profile.samples if not thread or s.labels["tid"] == thread]
@@ -123,7 +125,7 @@ class FromBefore(unittest.TestCase):
         self.assertGreater(cpu(unknown), 0.5)
         self.assertEqual({s.labels.get("attribution", "none") for s in unknown}, {"none"})
         self.assertEqual({t for t in texts if t and "from_before" in t}, set())
-        self.assertGreater(texts[text], 0.95 * (spent[text] - spent[text] / 21), texts)
+        self.assertGreater(texts[text], 0.95 * used - 0.02, texts)
         if thread:
             self.assertEqual(set(texts), {None, text})
 
@@ -197,7 +199,7 @@ class Prepared(unittest.TestCase):
             self.assertEqual(s.labels["attribution"], "unknown_statement")
             self.assertEqual(s.labels["db_operation_name"], "EXECUTE")
             self.assertRegex(s.labels["db_query_summary"], r"^EXECUTE #\d+$")
-            self.assertNotIn("db_query_text", s.labels)
+            self.assertIn(s.labels.get("db_query_text"), (None, s.labels["db_query_summary"]))
             self.assertNotIn("db_collection_name", s.labels)
 
     def test_prepared_again_while_recording(self):
@@ -215,11 +217,12 @@ class Prepared(unittest.TestCase):
             db.close()
         self.assertTrue(all(n > 10 for n in mix.counts))
         executes = [s for s in busy_samples(recording.profile) if "mysqld_stmt_execute" in s.frames]
-        seconds = by(executes, "attribution", "db_query_text", "db_operation_name")
-        unknown, exact = seconds[("unknown_statement", None, "EXECUTE")], seconds[("exact", text, "SELECT")]
+        seconds = by([s for s in executes if s.labels.get("db_query_text") in (None, s.labels["db_query_summary"], text)],
+                     "attribution", "db_operation_name")
+        unknown, exact = seconds[("unknown_statement", "EXECUTE")], seconds[("exact", "SELECT")]
         self.assertGreater(min(unknown, exact), 0.3, seconds)
         self.assertLess(abs(unknown - exact), 0.2 * (unknown + exact), seconds)  # they cost the same, and come as often
-        self.assertGreater(unknown + exact, 0.98 * sum(seconds.values()), seconds)
+        self.assertGreater(unknown + exact, 0.98 * cpu(executes), by(executes, "attribution", "db_query_text"))
 
 
 class ShortLives(unittest.TestCase):
@@ -273,7 +276,8 @@ class ShortLives(unittest.TestCase):
         def killer(_, deadline):
             db = connect(server)
             for _ in until(deadline):
-                for (victim,) in ask(db, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SUM(CRC32%' AND time_ms > 20"):
+                for (victim,) in ask(db, "SELECT id FROM information_schema.processlist "
+                                         "WHERE info LIKE 'SELECT SUM(CRC32%' AND time_ms > 20"):
                     try:
                         ask(db, "KILL %d" % victim)
                     except pymysql.MySQLError:
@@ -291,10 +295,9 @@ class ShortLives(unittest.TestCase):
         dead = [s for s in samples if "`from_before`" in s.labels.get("db_query_text", "")]
         self.assertGreater(min(cpu(survivors), cpu(dead)), 0.1)
         # REVERSE is only in the one's text, CRC32 only in the other's: the code that runs says whose sample it is.
-        self.assertEqual(by([s for s in samples if any(re.match("Item_func_reverse", f) for f in s.frames)], "db_query_text").keys(),
-                         by(survivors, "db_query_text").keys())
-        self.assertEqual(by([s for s in samples if any(re.match("Item_func_crc32", f) for f in s.frames)], "db_query_text").keys(),
-                         by(dead, "db_query_text").keys())
+        for function, owners in (("Item_func_reverse", survivors), ("Item_func_crc32", dead)):
+            running = [s for s in samples if any(re.match(function, f) for f in s.frames)]
+            self.assertEqual(set(by(running, "db_query_text")), set(by(owners, "db_query_text")), function)
 
 
 if __name__ == "__main__":
