@@ -194,6 +194,8 @@ static void test_two_readings(void **state)
 		   "SELECT * FROM `t` WHERE `a` = ...");
 	check_text("select * from t where a like 'C:\\'escape'!' and b = 'secret'",
 		   "SELECT * FROM `t` WHERE `a` LIKE ...");
+	check_text("select t.\"a\" from t where t.\"b\" = 'C:\\' and t.\"c\" = 'secret'",
+		   "SELECT `t` . ? FROM `t` WHERE `t` . ? = ...");
 	check_text("select \"C:\\\", \"secret\"", "SELECT ...");
 	/* A ';' may be in a literal then. */
 	assert_int_equal(classify("select 'C:\\', ' ; select secret from '"), 38);
@@ -235,6 +237,7 @@ static void test_statements(void **state)
 	}
 	assert_int_equal(n, 2);
 	assert_int_equal(classify(""), 0);
+	assert_int_equal(sql_classify((struct slice){NULL, 0}, true, &class), 0);
 	assert_int_equal(classify(" /* nothing */ ; -- at all"), 0);
 	assert_int_equal(classify("begin; select 1"), strlen("begin;"));
 	assert_int_equal(classify("create table t (a int); select 1"), 23);
