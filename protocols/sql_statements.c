@@ -13,12 +13,9 @@
 static void begin_second_word(struct sql_summary *summary, const struct sql_token *token,
 			      uint8_t mode)
 {
-	summary->named = true;
+	sql_summary_operation(summary, token->word);
 	summary->verb = token->kind;
 	summary->mode = mode;
-	sql_summary_keyword(summary, token->word);
-	memcpy(summary->out->operation, summary->out->summary, summary->len);
-	summary->out->operation[summary->len] = '\0';
 }
 
 static void begin_names(struct sql_summary *summary, const struct sql_token *token, uint8_t bits,
