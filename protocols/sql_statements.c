@@ -200,7 +200,8 @@ void sql_summary_after_name(struct sql_summary *summary, const struct sql_token 
 			*bits = LEVEL_WITH;
 		break;
 	case KW_TABLE:
-		if (summary->last == KW_ANALYZE)
+		if (summary->len == strlen("ANALYZE") &&
+		    !strcmp(summary->out->operation, "ANALYZE"))
 			begin_names(summary, token, LEVEL_LIST, TARGET_TABLE);
 		break;
 	case ',':

@@ -61,7 +61,8 @@ void sql_summary_operation(struct sql_summary *summary, uint16_t word)
 	struct query_class *out = summary->out;
 	size_t len = sql_keyword(word)->len;
 
-	if (summary->named && summary->len != strlen(out->operation)) {
+	if (summary->named && (summary->len != strlen(out->operation) ||
+			       summary->len + 1 + len >= sizeof(out->operation))) {
 		sql_summary_keyword(summary, word); /* behind names, where no statement has it */
 		return;
 	}

@@ -279,6 +279,7 @@ static void test_summaries(void **state)
 		      "CREATE TABLE a", "a");
 	check_summary("explain format=json select 1 from t", "EXPLAIN", "EXPLAIN SELECT t", "t");
 	check_summary("explain for connection 5", "EXPLAIN", "EXPLAIN", "");
+	check_summary("analyze local table t, u", "ANALYZE TABLE", "ANALYZE TABLE t u", "");
 	check_summary("drop user bob", "DROP USER", "DROP USER", "");
 	check_summary("show create user bob", "SHOW", "SHOW CREATE USER", "");
 	check_summary("show grants for bob", "SHOW", "SHOW GRANTS", "");
