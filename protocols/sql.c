@@ -146,6 +146,8 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 	struct sql_lex lex;
 	bool certain = false; /* backslashes are escapes in this session */
 
+	if (!text.len)
+		return 0;
 	sql_lex_init(&lex, text, whole);
 	do
 		sql_lex_next(&lex, &token);
@@ -247,7 +249,9 @@ static bool may_touch(const struct sql_token *last, const struct sql_token *toke
 		return true;
 	if (last->word != NO_KEYWORD)
 		return takes_string(last->word);
-	return last->kind != TOKEN_NAME && last->kind != TOKEN_NUMBER && last->kind != '.';
+	if (last->kind == '.') /* a."b", with ANSI_QUOTES */
+		return *token->start == '"';
+	return last->kind != TOKEN_NAME && last->kind != TOKEN_NUMBER;
 }
 
 bool sql_escapes_doubtful(const struct sql_lex *lex)

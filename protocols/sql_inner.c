@@ -86,8 +86,10 @@ size_t sql_inner_statement(struct slice text, uint8_t *out, size_t size, bool *w
 	bool part = true;
 
 	*whole = false;
+	if (!text.len)
+		return 0;
 	sql_lex_init(&lex, text, true);
-	if (!text.len || !find_literal(&lex, &token))
+	if (!find_literal(&lex, &token))
 		return 0;
 	while (part && is_string(&lex, &token)) {
 		/* Where it may be that the string ends at an escaped quote, so does what we say of

@@ -9,7 +9,8 @@
  * part of the number. F a function: a keyword only where '(' follows directly. S the summary looks at it in the midst of a
  * query. P a password may follow.
  *
- * As MariaDB 10.11 has it, found by asking it. After a change: tests/sql/make_keywords.py.
+ * As MariaDB 10.11 has it: read out of a running server, then checked word by word against its digests. After a change:
+ * tests/sql/make_keywords.py.
  */
 #ifndef WIREPROF_SQL_KEYWORDS_H
 #define WIREPROF_SQL_KEYWORDS_H

@@ -13,12 +13,9 @@
 static void begin_second_word(struct sql_summary *summary, const struct sql_token *token,
 			      uint8_t mode)
 {
-	summary->named = true;
+	sql_summary_operation(summary, token->word);
 	summary->verb = token->kind;
 	summary->mode = mode;
-	sql_summary_keyword(summary, token->word);
-	memcpy(summary->out->operation, summary->out->summary, summary->len);
-	summary->out->operation[summary->len] = '\0';
 }
 
 static void begin_names(struct sql_summary *summary, const struct sql_token *token, uint8_t bits,
@@ -39,79 +36,36 @@ enum beginning {
 	OTHER_NAME,
 };
 
-static const struct {
-	uint16_t kind;
-	uint8_t beginning;
-} beginnings[] = {
-	{KW_EXPLAIN, TABLE_NAMES},
-	{KW_DESC, TABLE_NAMES},
-	{KW_ANALYZE, TABLE_NAMES},
-	{KW_HANDLER, TABLE_NAME},
-	{KW_TABLE, TABLE_NAME},
-	{KW_CALL, OTHER_NAME},
-	{KW_USE, OTHER_NAME},
-	{KW_CREATE, OBJECT},
-	{KW_ALTER, OBJECT},
-	{KW_DROP, OBJECT},
-	{KW_RENAME, OBJECT},
-	{KW_TRUNCATE, OBJECT},
-	{KW_OPTIMIZE, OBJECT},
-	{KW_CHECK, OBJECT},
-	{KW_CHECKSUM, OBJECT},
-	{KW_REPAIR, OBJECT},
-	{KW_LOCK, TWO_WORDS},
-	{KW_LOAD, TWO_WORDS},
-	{KW_START, TWO_WORDS},
-	{KW_STOP, TWO_WORDS},
-	{KW_XA, TWO_WORDS},
-	{KW_UNLOCK, TWO_WORDS},
-	{KW_FLUSH, TWO_WORDS},
-	{KW_RESET, TWO_WORDS},
-	{KW_CHANGE, TWO_WORDS},
-	{KW_PURGE, TWO_WORDS},
-	{KW_INSTALL, TWO_WORDS},
-	{KW_UNINSTALL, TWO_WORDS},
-	{KW_RELEASE, TWO_WORDS},
-	{KW_DEALLOCATE, TWO_WORDS},
-	{KW_BACKUP, QUIET},
-	{KW_BEGIN, QUIET},
-	{KW_BINLOG, QUIET},
-	{KW_CACHE, QUIET},
-	{KW_CASE, QUIET},
-	{KW_COMMIT, QUIET},
-	{KW_DO, QUIET},
-	{KW_EXECUTE, QUIET},
-	{KW_FOR, QUIET},
-	{KW_GET, QUIET},
-	{KW_GRANT, QUIET},
-	{KW_HELP, QUIET},
-	{KW_IF, QUIET},
-	{KW_IMPORT, QUIET},
-	{KW_KILL, QUIET},
-	{KW_LOOP, QUIET},
-	{KW_PREPARE, QUIET},
-	{KW_REPEAT, QUIET},
-	{KW_RESIGNAL, QUIET},
-	{KW_REVOKE, QUIET},
-	{KW_ROLLBACK, QUIET},
-	{KW_SAVEPOINT, QUIET},
-	{KW_SHUTDOWN, QUIET},
-	{KW_SIGNAL, QUIET},
-	{KW_WHILE, QUIET},
-};
+#define BEGINS(word, how) [KW_##word - TOKEN_WORDS] = how,
 
-static uint8_t find_beginning(uint16_t kind)
-{
-	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
-		if (beginnings[i].kind == kind)
-			return beginnings[i].beginning;
-	return NONE;
-}
+/* clang-format off */
+static const uint8_t beginnings[KEYWORDS_END - TOKEN_WORDS] = {
+	BEGINS(EXPLAIN, TABLE_NAMES) BEGINS(DESC, TABLE_NAMES) BEGINS(ANALYZE, TABLE_NAMES)
+	BEGINS(HANDLER, TABLE_NAME) BEGINS(TABLE, TABLE_NAME) BEGINS(CALL, OTHER_NAME)
+	BEGINS(USE, OTHER_NAME) BEGINS(CREATE, OBJECT) BEGINS(ALTER, OBJECT) BEGINS(DROP, OBJECT)
+	BEGINS(RENAME, OBJECT) BEGINS(TRUNCATE, OBJECT) BEGINS(OPTIMIZE, OBJECT)
+	BEGINS(CHECK, OBJECT) BEGINS(CHECKSUM, OBJECT) BEGINS(REPAIR, OBJECT)
+	BEGINS(LOCK, TWO_WORDS) BEGINS(LOAD, TWO_WORDS) BEGINS(START, TWO_WORDS)
+	BEGINS(STOP, TWO_WORDS) BEGINS(XA, TWO_WORDS) BEGINS(UNLOCK, TWO_WORDS)
+	BEGINS(FLUSH, TWO_WORDS) BEGINS(RESET, TWO_WORDS) BEGINS(CHANGE, TWO_WORDS)
+	BEGINS(PURGE, TWO_WORDS) BEGINS(INSTALL, TWO_WORDS) BEGINS(UNINSTALL, TWO_WORDS)
+	BEGINS(RELEASE, TWO_WORDS) BEGINS(DEALLOCATE, TWO_WORDS) BEGINS(BACKUP, QUIET)
+	BEGINS(BEGIN, QUIET) BEGINS(BINLOG, QUIET) BEGINS(CACHE, QUIET) BEGINS(CASE, QUIET)
+	BEGINS(COMMIT, QUIET) BEGINS(DO, QUIET) BEGINS(EXECUTE, QUIET) BEGINS(FOR, QUIET)
+	BEGINS(GET, QUIET) BEGINS(GRANT, QUIET) BEGINS(HELP, QUIET) BEGINS(IF, QUIET)
+	BEGINS(IMPORT, QUIET) BEGINS(KILL, QUIET) BEGINS(LOOP, QUIET) BEGINS(PREPARE, QUIET)
+	BEGINS(REPEAT, QUIET) BEGINS(RESIGNAL, QUIET) BEGINS(REVOKE, QUIET)
+	BEGINS(ROLLBACK, QUIET) BEGINS(SAVEPOINT, QUIET) BEGINS(SHUTDOWN, QUIET)
+	BEGINS(SIGNAL, QUIET) BEGINS(WHILE, QUIET)
+};
+/* clang-format on */
 
 /* Of other statements than queries. */
 static bool begin_other(struct sql_summary *summary, const struct sql_token *token)
 {
-	switch (find_beginning(token->kind)) {
+	if (token->kind < TOKEN_WORDS)
+		return false;
+	switch (beginnings[token->kind - TOKEN_WORDS]) {
 	case TABLE_NAMES:
 		begin_names(summary, token, LEVEL_LIST, TARGET_TABLE);
 		return true;
@@ -246,7 +200,8 @@ void sql_summary_after_name(struct sql_summary *summary, const struct sql_token 
 			*bits = LEVEL_WITH;
 		break;
 	case KW_TABLE:
-		if (summary->last == KW_ANALYZE)
+		if (summary->len == strlen("ANALYZE") &&
+		    !strcmp(summary->out->operation, "ANALYZE"))
 			begin_names(summary, token, LEVEL_LIST, TARGET_TABLE);
 		break;
 	case ',':

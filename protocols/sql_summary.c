@@ -18,6 +18,7 @@
  * table. Names are left out of statements about accounts, prepared statements, savepoints and
  * variables.
  */
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 #include "sql_summary.h"
@@ -54,27 +55,30 @@ void sql_summary_keyword(struct sql_summary *summary, uint16_t word)
 	add_word(summary, sql_keyword(word)->text, sql_keyword(word)->len);
 }
 
-/* The operation so far is the first word, or the first two, of the summary. */
+/* The first word of the summary is the operation, or the first two of it are. */
 void sql_summary_operation(struct sql_summary *summary, uint16_t word)
 {
 	struct query_class *out = summary->out;
+	size_t len = sql_keyword(word)->len;
 
+	if (summary->named && (summary->len != strlen(out->operation) ||
+			       summary->len + 1 + len >= sizeof(out->operation))) {
+		sql_summary_keyword(summary, word); /* behind names, where no statement has it */
+		return;
+	}
 	if (!summary->named && summary->len) { /* WITH: the main verb goes to the front */
-		size_t len = sql_keyword(word)->len;
-
 		memmove(out->summary + len + 1, out->summary, summary->len);
 		memcpy(out->summary, sql_keyword(word)->text, len);
 		out->summary[len] = ' ';
-		memcpy(out->operation, out->summary, len);
-		out->operation[len] = '\0';
 		summary->len += len + 1;
-		summary->named = true;
-		return;
+	} else {
+		sql_summary_keyword(summary, word);
+		len = summary->len;
 	}
 	summary->named = true;
-	sql_summary_keyword(summary, word);
-	memcpy(out->operation, out->summary, summary->len);
-	out->operation[summary->len] = '\0';
+	assert(len < sizeof(out->operation));
+	memcpy(out->operation, out->summary, len);
+	out->operation[len] = '\0';
 }
 
 /* --- names of tables --- */

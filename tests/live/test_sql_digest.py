@@ -60,8 +60,9 @@ class Oracle:
         rows, deadline = [], time.monotonic() + 5
         while not rows and time.monotonic() < deadline:
             rows = self._history("digest_text", " AND event_id > %d AND COALESCE(nesting_event_level, 0) = 0 "
-                                 "AND event_name LIKE 'statement/sql/%%' AND sql_text <> '%s' ORDER BY event_id LIMIT 1"
-                                 % (before, USE))
+                                 "AND event_name LIKE 'statement/sql/%%' AND LEFT(sql_text, 20) = "
+                                 "CONVERT(x'%s' USING utf8mb4) ORDER BY event_id LIMIT 1"
+                                 % (before, statement[:20].encode().hex()))
         self.session.reset()
         self.session.query(USE)
         return rows[0][0].decode().rstrip(" ") if rows and rows[0][0] is not None else None

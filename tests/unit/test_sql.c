@@ -194,6 +194,8 @@ static void test_two_readings(void **state)
 		   "SELECT * FROM `t` WHERE `a` = ...");
 	check_text("select * from t where a like 'C:\\'escape'!' and b = 'secret'",
 		   "SELECT * FROM `t` WHERE `a` LIKE ...");
+	check_text("select t.\"a\" from t where t.\"b\" = 'C:\\' and t.\"c\" = 'secret'",
+		   "SELECT `t` . ? FROM `t` WHERE `t` . ? = ...");
 	check_text("select \"C:\\\", \"secret\"", "SELECT ...");
 	/* A ';' may be in a literal then. */
 	assert_int_equal(classify("select 'C:\\', ' ; select secret from '"), 38);
@@ -235,6 +237,7 @@ static void test_statements(void **state)
 	}
 	assert_int_equal(n, 2);
 	assert_int_equal(classify(""), 0);
+	assert_int_equal(sql_classify((struct slice){NULL, 0}, true, &class), 0);
 	assert_int_equal(classify(" /* nothing */ ; -- at all"), 0);
 	assert_int_equal(classify("begin; select 1"), strlen("begin;"));
 	assert_int_equal(classify("create table t (a int); select 1"), 23);
@@ -276,6 +279,7 @@ static void test_summaries(void **state)
 		      "CREATE TABLE a", "a");
 	check_summary("explain format=json select 1 from t", "EXPLAIN", "EXPLAIN SELECT t", "t");
 	check_summary("explain for connection 5", "EXPLAIN", "EXPLAIN", "");
+	check_summary("analyze local table t, u", "ANALYZE TABLE", "ANALYZE TABLE t u", "");
 	check_summary("drop user bob", "DROP USER", "DROP USER", "");
 	check_summary("show create user bob", "SHOW", "SHOW CREATE USER", "");
 	check_summary("show grants for bob", "SHOW", "SHOW GRANTS", "");
