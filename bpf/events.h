@@ -117,8 +117,9 @@ _Static_assert(sizeof(struct table_chunk) == TABLE_CHUNK_BYTES, "shared layout")
 
 struct target {
 	__u32 maps; /* number of its mappings in process_maps; a child has its parent's until it has its own; 0: none yet */
-	__u32 reserved;
+	__u32 flags;
 };
+#define TARGET_MYSQL 1 /* flag: it has the functions of a MySQL server */
 
 /* A connection's last message: where it is, not what it says. Value of the sockets map. */
 enum {
@@ -163,6 +164,7 @@ enum mysql_flags {
 	MYSQL_PREPARING = 1 << 10, /* the reply brings a statement's id */
 	MYSQL_SCHEMA = 1 << 11,	   /* the command chose a schema, if the reply does not refuse */
 	MYSQL_NAMED = 1 << 12,	   /* EXECUTE name: `statement` is a hash of the name */
+	MYSQL_TRUSTED = 1 << 13,   /* a TARGET_MYSQL has it */
 };
 
 /*

@@ -20,7 +20,7 @@
 
 #include "maps.h"
 
-#define MYSQL_PACKETS	   64 /* of a receive are followed */
+#define MYSQL_PACKETS	   4096 /* of a receive are followed */
 #define MYSQL_WORD	   96 /* of SQL, with blanks before: names have up to 64 letters */
 #define TLS_HEADER	   5
 
@@ -91,28 +91,52 @@ static __always_inline bool mysql_is_command(u8 command, u32 length)
 	return false;
 }
 
-static __always_inline bool mysql_is_sql(const u8 *p)
+#define WORD(a, b, c, d) ((u32)(a) | (u32)(b) << 8 | (u32)(c) << 16 | (u32)(d) << 24)
+
+/* Whether a statement begins with these four letters, made small; of shorter words with the blank behind. */
+static __noinline int mysql_is_verb(u32 letters)
 {
-	if (p[0] < ' ') /* a blank; or query attributes, of which there is one set */
-		return (p[0] >= '\t' && p[0] <= '\r') || p[1] == 1;
-	return ((p[0] | 0x20) >= 'a' && (p[0] | 0x20) <= 'z') || p[0] == ' ' || p[0] == '(' || p[0] == '/' || p[0] == '-' || p[0] == '#';
+	switch (letters | 0x20202020) {
+	/* clang-format off */
+	case WORD('a', 'l', 't', 'e'): case WORD('a', 'n', 'a', 'l'): case WORD('b', 'e', 'g', 'i'):
+	case WORD('c', 'a', 'l', 'l'): case WORD('c', 'h', 'a', 'n'): case WORD('c', 'h', 'e', 'c'):
+	case WORD('c', 'o', 'm', 'm'): case WORD('c', 'r', 'e', 'a'): case WORD('d', 'e', 'a', 'l'):
+	case WORD('d', 'e', 'l', 'e'): case WORD('d', 'e', 's', 'c'): case WORD('d', 'o', ' ', ' '):
+	case WORD('d', 'r', 'o', 'p'): case WORD('e', 'x', 'e', 'c'): case WORD('e', 'x', 'p', 'l'):
+	case WORD('f', 'l', 'u', 's'): case WORD('g', 'r', 'a', 'n'): case WORD('h', 'a', 'n', 'd'):
+	case WORD('h', 'e', 'l', 'p'): case WORD('i', 'n', 's', 'e'): case WORD('k', 'i', 'l', 'l'):
+	case WORD('l', 'o', 'a', 'd'): case WORD('l', 'o', 'c', 'k'): case WORD('o', 'p', 't', 'i'):
+	case WORD('p', 'r', 'e', 'p'): case WORD('p', 'u', 'r', 'g'): case WORD('r', 'e', 'l', 'e'):
+	case WORD('r', 'e', 'n', 'a'): case WORD('r', 'e', 'p', 'a'): case WORD('r', 'e', 'p', 'l'):
+	case WORD('r', 'e', 's', 'e'): case WORD('r', 'e', 'v', 'o'): case WORD('r', 'o', 'l', 'l'):
+	case WORD('s', 'a', 'v', 'e'): case WORD('s', 'e', 'l', 'e'): case WORD('s', 'e', 't', ' '):
+	case WORD('s', 'h', 'o', 'w'): case WORD('s', 't', 'a', 'r'): case WORD('t', 'a', 'b', 'l'):
+	case WORD('t', 'r', 'u', 'n'): case WORD('u', 'n', 'l', 'o'): case WORD('u', 'p', 'd', 'a'):
+	case WORD('u', 's', 'e', ' '): case WORD('v', 'a', 'l', 'u'): case WORD('w', 'i', 't', 'h'):
+	case WORD('x', 'a', ' ', ' '):
+	/* clang-format on */
+		return true;
+	}
+	return false;
+}
+
+static __always_inline bool mysql_is_blank(u8 letter)
+{
+	return letter == ' ' || (letter >= '\t' && letter <= '\r');
 }
 
 /*
- * Of a connection whose handshake was not seen: whether this is as good as a proof. Other protocols have headers of four
- * bytes, too, and a few small numbers in them would make a command of some kind.
+ * Of a connection whose handshake was not seen, in a process that is not known as a MySQL server: whether the payload is as
+ * good as a proof. Other protocols have messages behind a length of four bytes, too, and some begin with a 3; but then there
+ * is no SQL.
  */
 static __always_inline bool mysql_proves_itself(const u8 *p)
 {
-	switch (p[0]) {
-	case COM_PING:
-		return true;
-	case COM_QUERY:
-	case COM_STMT_PREPARE:
-		return mysql_is_sql(p + 1);
-	case COM_STMT_EXECUTE:
-		return p[5] < 16 && le32(p + 6) == 1; /* flags, iterations */
-	}
+	if (p[0] != COM_QUERY && p[0] != COM_STMT_PREPARE)
+		return false;
+	for (u32 i = 1; i < 14; i++)
+		if (!mysql_is_blank(p[i]) && p[i] != '(')
+			return mysql_is_verb(le32(p + i));
 	return false;
 }
 
@@ -147,7 +171,7 @@ static long mysql_scan_letter(u32 i, void *context)
 	if (at >= c->bytes || at >= STREAM_BYTES)
 		return 1;
 	letter = c->stream[at];
-	if (letter == ' ' || (letter >= '\t' && letter <= '\r')) {
+	if (mysql_is_blank(letter)) {
 		if (c->word != FNV_OFFSET)
 			return 1;
 	} else if (letter == ';') {
@@ -184,8 +208,12 @@ static __always_inline void mysql_remember(const struct mysql_connection *c, u64
 static __always_inline void mysql_query(struct mysql_connection *c, u64 sock)
 {
 	u32 at = MYSQL_HEADER_BYTES + 1 + (c->flags & MYSQL_COMPRESSED ? MYSQL_FRAME_BYTES : 0);
-	u8 letter = c->stream[at] | 0x20;
+	u8 letter;
 
+	/* Query attributes, of which a client that knows of them nearly always sends none: 0 of them, 1 set. */
+	if (!c->stream[at] && c->stream[at + 1] == 1)
+		at += 2;
+	letter = c->stream[at] | 0x20;
 	/* Most statements begin with another letter. */
 	if (letter > ' ' + 16 && letter != 'p' && letter != 'e' && letter != 'u')
 		return;
@@ -247,7 +275,7 @@ static __always_inline bool mysql_command(struct mysql_connection *c, const u8 *
 {
 	struct prepared_key key = {.sock = sock, .since_ns = c->since_ns, .id = le32(p + 1)};
 
-	if (!mysql_is_command(p[0], length) || !(c->flags & MYSQL_SURE || mysql_proves_itself(p)))
+	if (!mysql_is_command(p[0], length) || !(c->flags & (MYSQL_SURE | MYSQL_TRUSTED) || mysql_proves_itself(p)))
 		return false;
 	c->flags |= MYSQL_SURE;
 	c->command = p[0];
@@ -469,15 +497,19 @@ static __always_inline bool mysql_may_begin(const struct receive *r, bool speaks
 	else if (bytes == r->wanted && bytes == MYSQL_FRAME_BYTES && !p[3])
 		*flags = MYSQL_HEADERS | MYSQL_COMPRESSED;
 	else
-		return look_for_mysql && bytes > MYSQL_HEADER_BYTES && le24(p) + MYSQL_HEADER_BYTES == bytes;
+		return look_for_mysql && bytes > MYSQL_HEADER_BYTES && le24(p) + MYSQL_HEADER_BYTES <= bytes;
 	return true;
 }
 
 static __always_inline struct mysql_connection *mysql_open(const struct receive *r, u32 flags)
 {
 	struct mysql_connection *c;
+	struct target *target;
 	u32 zero = 0;
 
+	target = bpf_map_lookup_elem(&targets, &r->tgid);
+	if (target && target->flags & TARGET_MYSQL)
+		flags |= MYSQL_TRUSTED;
 	c = bpf_map_lookup_elem(&no_connection, &zero);
 	if (!c || bpf_map_update_elem(&connections, &r->sock, c, BPF_ANY)) {
 		count(COUNTER_CONNECTIONS_FULL);
@@ -609,6 +641,8 @@ static __always_inline const struct prepared_statement *mysql_prepared(const str
 {
 	struct prepared_key key = {.sock = sock, .since_ns = c->since_ns, .id = c->statement};
 
+	if (c->commands != 1)
+		return NULL;
 	key.named = !!(c->flags & MYSQL_NAMED);
 	if (!key.named && c->command != COM_STMT_EXECUTE && c->command != COM_STMT_BULK_EXECUTE &&
 	    c->command != COM_STMT_FETCH)

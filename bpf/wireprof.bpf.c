@@ -315,8 +315,8 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!target)
 		return 0;
-	/* Neither the parent's mappings nor a request survive. */
-	target->maps = 0;
+	/* Neither the parent's mappings, nor what program it is, nor a request survive. */
+	target->maps = target->flags = 0;
 	thread = bpf_task_storage_get(&threads, task, 0, 0);
 	if (thread)
 		thread->sock = 0;

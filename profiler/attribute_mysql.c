@@ -37,7 +37,7 @@ static struct mysql_batch plain_batch(struct attributor *a, const struct sample_
 	return out;
 }
 
-/* A deflated command: only now is it known whether it executes something, and what. */
+/* Deflated commands: only now is it known whether they execute something, and what. */
 static enum query_verdict classify_deflated(struct attributor *a, const struct sample *s, struct query_batch *batch)
 {
 	const struct sample_event *e = s->event;
@@ -60,7 +60,7 @@ static enum query_verdict classify(struct attributor *a, const struct sample *s,
 	uint8_t plain[PLAIN_BYTES];
 	struct mysql_batch in;
 
-	if (e->command == COM_OPAQUE)
+	if (e->mysql & MYSQL_COMPRESSED && !prepared)
 		return classify_deflated(a, s, batch);
 	in = plain_batch(a, e, s->tail, prepared ? s->tail.len : e->received, plain);
 	if (!prepared)

@@ -55,8 +55,11 @@ int kernel_add_target(struct kernel *k, pid_t pid);
  */
 struct published_maps {
 	uint32_t maps, n_chunks; /* 0: nothing */
+	uint32_t flags;		 /* of the target: TARGET_MYSQL */
 };
 int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const struct exec_mapping *m, size_t n);
+/* Sets the target's flags, now and with the mappings to come. Returns 0 or -errno (-ENOENT: it is no target any more). */
+int kernel_set_flags(struct kernel *k, pid_t pid, struct published_maps *p, uint32_t flags);
 /* Lets them go, some time after the next kernel_drop_maps_now(). Sets *p to {0}. */
 void kernel_drop_maps(struct kernel *k, struct published_maps *p);
 /* Call it every second or so. */

@@ -111,11 +111,24 @@ static int put_chunks(int map_fd, uint32_t maps, const struct exec_mapping *m, s
 	return err;
 }
 
+/* A target that has gone meanwhile must not come back: only an existing entry is changed. */
+static int put_target(struct kernel *k, pid_t pid, const struct published_maps *p)
+{
+	struct target target = {.maps = p->maps, .flags = p->flags};
+	uint32_t key = pid;
+
+	return bpf_map_update_elem(bpf_map__fd(k->skel->maps.targets), &key, &target, BPF_EXIST) ? -errno : 0;
+}
+
+int kernel_set_flags(struct kernel *k, pid_t pid, struct published_maps *p, uint32_t flags)
+{
+	p->flags = flags;
+	return put_target(k, pid, p);
+}
+
 int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const struct exec_mapping *m, size_t n)
 {
-	uint32_t target_key = pid;
-	struct published_maps now;
-	struct target target;
+	struct published_maps now = {.flags = p->flags};
 	int err;
 
 	now.n_chunks = n ? (n + MAPPINGS_PER_CHUNK - 1) / MAPPINGS_PER_CHUNK : 1;
@@ -127,10 +140,8 @@ int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const
 		now.maps |= MAPS_DIRECTORY;
 	}
 	err = put_chunks(bpf_map__fd(k->skel->maps.process_maps), now.maps, m, n);
-	/* A target that has gone meanwhile must not come back: only an existing entry is changed. */
-	target = (struct target){.maps = now.maps};
-	if (!err && bpf_map_update_elem(bpf_map__fd(k->skel->maps.targets), &target_key, &target, BPF_EXIST))
-		err = -errno;
+	if (!err)
+		err = put_target(k, pid, &now);
 	kernel_drop_maps(k, err ? &now : p);
 	if (!err)
 		*p = now;

@@ -96,8 +96,10 @@ void recorder_close(struct recorder *r)
 /* Replies are looked at only for MySQL's sake. Its servers are known by their functions' names; of others the kernel side tells. */
 static void notice_server(struct recorder *r, struct process *process)
 {
-	if (r->requests && process_server(&r->processes, process)->mysql)
-		kernel_watch_replies(r->kernel);
+	if (!r->requests || !process_server(&r->processes, process)->mysql)
+		return;
+	kernel_watch_replies(r->kernel);
+	kernel_set_flags(r->kernel, process->pid, &process->maps, TARGET_MYSQL);
 }
 
 int recorder_add(struct recorder *r, pid_t pid)

@@ -43,7 +43,7 @@ uint32_t mysql_statement_id(const struct mysql_batch *batch);
  */
 void mysql_schema(struct slice origin, char out[static MYSQL_SCHEMA_BYTES]);
 
-/* Whether these are the first bytes of a client's message: a handshake response, or a command, and nothing else. */
+/* Whether these are the first bytes of what a client sends: a handshake response, or commands, and nothing else. */
 bool mysql_is_request(struct slice bytes, uint64_t received);
 
 /* Function names as in the symbol table, C++ mangled; see struct query_frame. */

@@ -314,10 +314,18 @@ static bool is_command(const struct mysql_packet *p)
 bool mysql_is_request(struct slice bytes, uint64_t received)
 {
 	struct mysql_packet p;
+	uint64_t end = 0;
 
-	if (!mysql_next_packet(&bytes, &p) || !p.payload.len || p.length + (uint64_t)MYSQL_HEADER_BYTES != received)
-		return false;
-	if (p.sequence == 1)
-		return is_handshake(p.payload.ptr, p.payload.len);
-	return !p.sequence && is_command(&p);
+	while (mysql_next_packet(&bytes, &p)) {
+		bool first = !end;
+
+		end += p.length + (uint64_t)MYSQL_HEADER_BYTES;
+		if (!p.payload.len)
+			return false;
+		if (first && p.sequence == 1 && is_handshake(p.payload.ptr, p.payload.len))
+			break;
+		if (p.sequence || !is_command(&p))
+			return false;
+	}
+	return end && end == received;
 }

@@ -211,7 +211,7 @@ static enum query_verdict classify(struct query_batch *out)
 	struct mysql_batch in = plain(connection.stream, connection.bytes, connection.received, room);
 	struct prepared_key key = {.sock = SOCK, .since_ns = connection.since_ns};
 
-	if (connection.command == COM_OPAQUE) {
+	if (connection.flags & MYSQL_COMPRESSED && !p) {
 		key.id = mysql_statement_id(&in);
 		p = key.id ? find_prepared(&key) : NULL;
 	}
