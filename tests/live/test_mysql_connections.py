@@ -105,7 +105,7 @@ class FromBefore(unittest.TestCase):
             db, watch = connect(server, tcp), connect(server)
             thread = thread_of(db) if not options else None
             text = digest_of(watch, heavy("second", 9000))
-            first = threading.Thread(target=ask, args=(db, self.FIRST % 600))
+            first = threading.Thread(target=ask, args=(db, self.FIRST % 2400))
             first.start()
             wait_for(lambda: busy(watch, "SELECT SUM(CRC32"), what="the first statement")
             with Recording(server.pid, env=env) as recording:
