@@ -9,7 +9,7 @@
  *				the first, the address less one is in the instruction that the frame stands at
  *			u8 head[head_bytes], u8 tail[tail_bytes]	request bytes
  *	EVENT_FORK, EVENT_EXEC, EVENT_EXIT	struct process_event
- *	EVENT_MYSQL	struct process_event: the process speaks MySQL; sent while replies are not looked at
+ *	EVENT_MYSQL	struct process_event: the process speaks MySQL in a way that replies have to be looked at
  *
  * user -> kernel: which processes (targets), where their objects are mapped (process_maps), and the
  * objects' unwind rows (tables). Both of the latter are sorted arrays cut into chunks, with a directory of
@@ -174,6 +174,7 @@ enum mysql_flags {
 struct mysql_connection {
 	__u64 since_ns;	  /* when it began or was reset: what was prepared before then is gone */
 	__u64 buffer;	  /* of the receive at hand */
+	__u64 start;	  /* where the command's payload came to: a server that reads headers first answers from there */
 	__u64 received;	  /* bytes of the batch, so far */
 	__u32 n, at;	  /* bytes of the receive at hand, and how far it was followed */
 	__u32 from;	  /* where in it the batch begins or goes on */
@@ -310,7 +311,7 @@ struct sample_event {
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "shared layout");
-_Static_assert(sizeof(struct mysql_connection) == 96 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES + 4, "shared layout");
+_Static_assert(sizeof(struct mysql_connection) == 104 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES + 4, "shared layout");
 _Static_assert(sizeof(struct prepared_statement) == 4 + STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
 _Static_assert(sizeof(struct process_event) == 24, "shared layout");

@@ -14,9 +14,11 @@
  * is there (`look_for_mysql`) are told by content alone.
  *
  * Their buffers are overwritten while they answer, so the command is copied when it comes. The id of a prepared
- * statement is in the reply, so what is sent first for a PREPARE is looked at. Where that is deflated, the plain reply
- * lies in the buffer that the command came to: both servers have one for both. What deflated command it answers is not
- * known then: the user side finds out, when a sample executes that id.
+ * statement is in the reply. Both servers have one buffer for what they receive and what they send, so at the next receive
+ * the reply still lies where the command came to: less the bytes of the next header, if that is what was received. No hook
+ * on sends is needed for that. It is where the reply would lose too much (the compressed protocol's header is longer), and
+ * for servers that are built otherwise: they are seen to send the reply. What deflated command it answers is not known
+ * then: the user side finds out, when a sample executes that id.
  */
 #ifndef WIREPROF_BPF_MYSQL_H
 #define WIREPROF_BPF_MYSQL_H
@@ -38,7 +40,8 @@ static __always_inline bool mysql_read_payload(struct mysql_connection *c, u32 n
 	if (n > MYSQL_HANDSHAKE_BYTES)
 		n = MYSQL_HANDSHAKE_BYTES;
 	barrier_var(n);
-	return n <= MYSQL_HANDSHAKE_BYTES && !bpf_probe_read_user(p, n, (void *)(c->buffer + c->at)) &&
+	c->start = c->buffer + c->at;
+	return n <= MYSQL_HANDSHAKE_BYTES && !bpf_probe_read_user(p, n, (void *)c->start) &&
 	       mysql_payload(c, p, n, sock);
 }
 
@@ -244,6 +247,7 @@ static __always_inline bool mysql_whole_payload(struct mysql_connection *c, u64 
 		return false;
 	if (!mysql_payload(c, &c->stream[MYSQL_HEADER_BYTES], n, sock))
 		return false;
+	c->start = c->buffer;
 	c->bytes = MYSQL_HEADER_BYTES + n;
 	c->received += c->n;
 	c->from = c->at = c->n;
@@ -283,10 +287,69 @@ static __always_inline bool mysql_follow(struct mysql_connection *c, const struc
 	return true;
 }
 
+/* ---- the reply ---- */
+
+#define MYSQL_PREPARE_OK 12 /* bytes of its payload: 0, id 4, columns 2, parameters 2, 0, warnings 2 */
+#define MYSQL_REPLY	 14 /* bytes of a reply that are looked at, its header included */
+
+/* A reply to a PREPARE has the statement's id; a schema may have been refused. `bytes` of it are known, 0: nothing. */
+static __always_inline void mysql_learn(struct mysql_connection *c, u64 sock, const u8 *p, u32 bytes)
+{
+	const u8 *payload = p + MYSQL_HEADER_BYTES;
+
+	if (c->flags & MYSQL_SCHEMA && (!bytes || payload[0] == 0xff))
+		c->origin_bytes = 0;
+	if (c->flags & MYSQL_PREPARING && bytes && !payload[0] && !payload[9]) {
+		c->prepared = le32(payload + 1);
+		mysql_remember(c, sock, c->prepared, 0);
+	}
+	c->flags &= ~(MYSQL_PREPARING | MYSQL_SCHEMA);
+}
+
+static __always_inline bool mysql_is_prepare_ok(const u8 *p)
+{
+	return le24(p) == MYSQL_PREPARE_OK && p[3] <= 1; /* 0 behind a STMT_CLOSE in the same frame */
+}
+
+/* The next receive: the reply lies where the command came to, but for its first bytes, if they are overwritten. */
+static __always_inline void mysql_reply_is_out(struct mysql_connection *c, u64 sock, u32 overwritten)
+{
+	u8 p[MYSQL_REPLY] = {};
+	u32 bytes = 0;
+
+	if (overwritten <= MYSQL_HEADER_BYTES && !bpf_probe_read_user(p, sizeof(p), (void *)c->start))
+		bytes = sizeof(p);
+	if (c->flags & MYSQL_PREPARING && (overwritten ? p[8] : !mysql_is_prepare_ok(p)))
+		c->flags &= ~MYSQL_PREPARING; /* no id is so great */
+	mysql_learn(c, sock, p, bytes);
+}
+
+/* What was sent begins at `buffer`. Of a deflated reply the plain form lies where the command came to. */
+static __always_inline void mysql_reply(struct thread_state *thread, u64 sock, u64 buffer, s32 bytes)
+{
+	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
+	u8 p[MYSQL_REPLY] = {};
+
+	if (!c || !(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA)))
+		return;
+	thread->awaits_reply = 0;
+	if (c->flags & MYSQL_COMPRESSED) {
+		if (bpf_probe_read_user(p, MYSQL_FRAME_BYTES, (void *)buffer))
+			bytes = 0;
+		buffer = le24(p + MYSQL_HEADER_BYTES) ? c->start : buffer + MYSQL_FRAME_BYTES;
+	}
+	if (bytes <= MYSQL_HEADER_BYTES || bpf_probe_read_user(p, sizeof(p), (void *)buffer))
+		bytes = 0;
+	if (!mysql_is_prepare_ok(p))
+		c->flags &= ~MYSQL_PREPARING;
+	mysql_learn(c, sock, p, bytes > 0 ? bytes : 0);
+}
+
 /* The header of the next packet on the connection that the thread has read to the end of one: nothing to look up yet. */
 static __always_inline bool mysql_notes_header(struct thread_state *thread, const struct receive *r)
 {
-	if (thread->border != r->sock || r->wanted != MYSQL_HEADER_BYTES || r->bytes != MYSQL_HEADER_BYTES)
+	if (thread->border != r->sock || r->wanted != MYSQL_HEADER_BYTES || r->bytes != MYSQL_HEADER_BYTES ||
+	    thread->awaits_reply)
 		return false;
 	if (bpf_probe_read_user(thread->header, MYSQL_HEADER_BYTES, (void *)r->buffer) || !le24(thread->header))
 		return false;
@@ -310,6 +373,10 @@ static __always_inline bool mysql_receive(struct thread_state *thread, const str
 	thread->border = 0;
 	if (!c)
 		return false;
+	if (c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA) && c->flags & MYSQL_HEADERS && !c->left) {
+		mysql_reply_is_out(c, r->sock, r->buffer == c->start ? r->bytes : 0);
+		thread->awaits_reply = 0;
+	}
 	c->used = mysql_epoch;
 	c->reader = (u32)bpf_get_current_pid_tgid();
 	if (!(c->flags & MYSQL_ENCRYPTED)) {
@@ -350,43 +417,6 @@ static __always_inline const struct prepared_statement *mysql_prepared(const str
 static __always_inline bool mysql_executes(const struct mysql_connection *c)
 {
 	return c->flags & (MYSQL_DATA | MYSQL_ENCRYPTED) || c->whole;
-}
-
-/* ---- the reply ---- */
-
-#define MYSQL_PREPARE_OK 12 /* bytes of its payload: 0, id 4, columns 2, parameters 2, 0, warnings 2 */
-#define MYSQL_REPLY	 14 /* bytes of a reply that are looked at */
-
-/* The first bytes of the reply, plain. Returns whether they could be had. */
-static __always_inline bool mysql_reply_bytes(const struct mysql_connection *c, u64 buffer, s32 bytes,
-					      u8 p[static MYSQL_REPLY])
-{
-	if (c->flags & MYSQL_COMPRESSED) {
-		if (bpf_probe_read_user(p, MYSQL_FRAME_BYTES, (void *)buffer))
-			return false;
-		buffer = le24(p + MYSQL_HEADER_BYTES) ? c->buffer : buffer + MYSQL_FRAME_BYTES;
-	}
-	return bytes >= MYSQL_HEADER_BYTES + 1 && !bpf_probe_read_user(p, MYSQL_REPLY, (void *)buffer);
-}
-
-/* What was sent begins at `buffer`: the reply to a PREPARE has the statement's id, a refused schema is none. */
-static __always_inline void mysql_reply(struct thread_state *thread, u64 sock, u64 buffer, s32 bytes)
-{
-	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
-	u8 p[MYSQL_REPLY] = {};
-	bool known;
-
-	if (!c || !(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA)))
-		return;
-	thread->awaits_reply = 0;
-	known = mysql_reply_bytes(c, buffer, bytes, p);
-	if (c->flags & MYSQL_SCHEMA && (!known || p[MYSQL_HEADER_BYTES] == 0xff))
-		c->origin_bytes = 0;
-	if (c->flags & MYSQL_PREPARING && known && le24(p) == MYSQL_PREPARE_OK && !p[MYSQL_HEADER_BYTES] && !p[13]) {
-		c->prepared = le32(p + MYSQL_HEADER_BYTES + 1);
-		mysql_remember(c, sock, c->prepared, 0);
-	}
-	c->flags &= ~(MYSQL_PREPARING | MYSQL_SCHEMA);
 }
 
 #endif

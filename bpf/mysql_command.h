@@ -233,7 +233,7 @@ static __always_inline void mysql_complete(struct thread_state *thread, struct m
 			c->origin_bytes = n;
 	}
 	thread->awaits_reply = !!(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA));
-	if (!watches_replies) {
+	if (!watches_replies && (!(c->flags & MYSQL_HEADERS) || c->flags & (MYSQL_COMPRESSED | MYSQL_COMPRESSES))) {
 		watches_replies = true;
 		send_process_event(EVENT_MYSQL, bpf_get_current_pid_tgid() >> 32, 0);
 	}

@@ -217,6 +217,16 @@ static __always_inline bool is_headers_first(u64 sock)
 	return c && c->flags & MYSQL_HEADERS;
 }
 
+static __always_inline void reply_is_out(struct thread_state *thread, u64 sock)
+{
+	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
+
+	if (!c || !(c->flags & MYSQL_HEADERS) || c->left)
+		return;
+	thread->awaits_reply = 0;
+	mysql_reply_is_out(c, sock, 0);
+}
+
 /* A receive that brings nothing ends the thread's request; end of stream also ends the connection. */
 static __always_inline void receive_nothing(struct thread_state *thread, const struct receive *r)
 {
@@ -229,8 +239,11 @@ static __always_inline void receive_nothing(struct thread_state *thread, const s
 		thread->mysql = 0;
 		thread->bypass = 0;
 	}
-	if (r->bytes == -ERRNO_EAGAIN)
+	if (r->bytes == -ERRNO_EAGAIN) {
+		if (thread->awaits_reply)
+			reply_is_out(thread, r->sock);
 		return;
+	}
 	if (thread->speaks_mysql)
 		mysql_forget(r->sock);
 	if (thread->border == r->sock)

@@ -93,12 +93,11 @@ void recorder_close(struct recorder *r)
 	kernel_free(r->kernel);
 }
 
-/* Replies are looked at only for MySQL's sake. Its servers are known by their functions' names; of others the kernel side tells. */
+/* Of a MySQL server by its functions' names, what comes in needs no other proof. */
 static void notice_server(struct recorder *r, struct process *process)
 {
 	if (!r->requests || !process_server(&r->processes, process)->mysql)
 		return;
-	kernel_watch_replies(r->kernel);
 	kernel_set_flags(r->kernel, process->pid, &process->maps, TARGET_MYSQL);
 }
 

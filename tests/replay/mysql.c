@@ -331,10 +331,12 @@ static void reply(struct recording *r, const uint8_t *bytes, size_t n)
 {
 	uint64_t inner;
 
-	/* The plain reply is put together where the command came to. */
+	/* The plain reply is put together where the command came to. Only of some connections it is seen to be sent. */
 	if (connection.flags & MYSQL_COMPRESSED)
-		inflate_mysql(inflater, (struct slice){bytes, n}, n, (uint8_t *)connection.buffer, MYSQL_REPLY, &inner);
-	if (thread.awaits_reply)
+		inflate_mysql(inflater, (struct slice){bytes, n}, n, (uint8_t *)connection.start, MYSQL_REPLY, &inner);
+	else if (connection.flags & MYSQL_HEADERS)
+		memcpy((uint8_t *)connection.start, bytes, n < MYSQL_REPLY ? n : MYSQL_REPLY);
+	if (thread.awaits_reply && (!(connection.flags & MYSQL_HEADERS) || connection.flags & MYSQL_COMPRESSED))
 		mysql_reply(&thread, SOCK, (u64)bytes, n);
 	r->compressed |= !!(connection.flags & MYSQL_COMPRESSED);
 }
