@@ -7,7 +7,8 @@
 # make demo     installs what is missing, builds, records a loaded redis-server
 # make lint     clang-tidy, dependency directions
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
-# make bench    figures of the README: what the hooks cost a saturated server; bench-sample: what one sample costs;
+# make bench    figures of the README: what SQL and a sample's query cost user space, what the hooks cost a saturated
+#               redis-server; bench-sample: what one sample costs;
 #               bench-rows: how fast unwind rows are built; bench-memory: with 400 objects;
 #               bench-sql: how fast statements are normalised; bench-classify: what a sample's query costs user space;
 #               bench-mysql: what it costs mariadbd per point select;
@@ -149,8 +150,8 @@ $(B)/bench/mysql_overhead: $(B)/obj/bench/mysql_overhead.o $(B)/obj/bench/mysql_
 $(B)/bench/%: $(B)/obj/bench/%.o $(filter-out %/main.o,$(OBJ))
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
-bench: $(B)/bench/overhead
-	@$< $(BENCH_OPTIONS)
+bench: $(B)/bench/overhead $(B)/bench/sql $(B)/bench/classify
+	@$(B)/bench/sql && $(B)/bench/classify && $< $(BENCH_OPTIONS)
 bench-symbolize: $(B)/bench/symbolize
 	@/usr/bin/python3 tests/bench/symbolize.py $(BENCH_OPTIONS)
 bench-sample: $(B)/bench/sample_cost

@@ -2,9 +2,11 @@
 /*
  * What wireprof costs a mariadbd that it watches: extra CPU per point select, as text or as prepared statement.
  *
- * One connection keeps the server busy from start to end. Only what is attached changes, in windows of random length:
- * every window with wireprof attached stands between two without, and counts as the difference to their mean (as in
- * overhead.c, which tells why). The arm `null` attaches nothing either: it must come out as zero within its error.
+ * Eight connections keep the server's CPU busy from start to end: on a CPU that goes idle between requests, the
+ * sampler's timer changes how idle it gets, and with that what a request costs. Only what is attached changes, in
+ * windows of random length: every window with wireprof attached stands between two without, and counts as the difference
+ * to their mean (as in overhead.c, which tells why). The arm `null` attaches nothing either: it must come out as zero
+ * within its error.
  *
  * Then bpf_stats: what each program takes a run, by the kernel's own clock, and an empty one at the receive hook.
  *

@@ -78,25 +78,32 @@ static void run_client(const char *path, bool prepared, _Atomic uint64_t *statem
 		run_text(db, statements);
 }
 
+static pid_t start_client(const char *path, bool prepared, int cpu, _Atomic uint64_t *statements)
+{
+	pid_t parent = getpid(), client = fork();
+
+	if (client)
+		return client;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent || pin_to(cpu))
+		_exit(1);
+	run_client(path, prepared, statements);
+	_exit(0);
+}
+
 int mysql_load_start(struct mysql_under_load *l, const char *path, bool prepared, int cpu)
 {
-	pid_t parent = getpid();
-
 	*l = (struct mysql_under_load){0};
 	l->statements = mmap(NULL, sizeof(*l->statements), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (l->statements == MAP_FAILED)
 		return -errno;
-	l->client = fork();
-	if (l->client < 0)
-		return -errno;
-	if (!l->client) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent || pin_to(cpu))
-			_exit(1);
-		run_client(path, prepared, l->statements);
+	for (int i = 0; i < MYSQL_CLIENTS; i++) {
+		l->clients[i] = start_client(path, prepared, cpu, l->statements);
+		if (l->clients[i] < 0)
+			return -errno;
 	}
 	for (int waited = 0; *l->statements < WARM_UP; waited += 10) {
-		if (waited > READY_MS || waitpid(l->client, NULL, WNOHANG))
+		if (waited > READY_MS || waitpid(l->clients[0], NULL, WNOHANG))
 			return -ECHILD;
 		usleep(10000);
 	}
@@ -105,8 +112,9 @@ int mysql_load_start(struct mysql_under_load *l, const char *path, bool prepared
 
 void mysql_load_stop(struct mysql_under_load *l)
 {
-	if (l->client <= 0)
-		return;
-	kill(l->client, SIGKILL);
-	waitpid(l->client, NULL, 0);
+	for (int i = 0; i < MYSQL_CLIENTS; i++)
+		if (l->clients[i] > 0) {
+			kill(l->clients[i], SIGKILL);
+			waitpid(l->clients[i], NULL, 0);
+		}
 }
