@@ -30,6 +30,7 @@ void sql_summary_init(struct sql_summary *summary, struct query_class *out)
 	summary->n_names = summary->n_ctes = 0;
 	summary->out = out;
 	summary->with_depth = UINT32_MAX;
+	summary->wants = KIND_ANY;
 	out->operation[0] = out->summary[0] = out->collection[0] = '\0';
 }
 
@@ -153,7 +154,7 @@ static void drop_function(struct sql_summary *summary)
 bool sql_summary_may_name(const struct sql_token *token)
 {
 	return token->kind == TOKEN_NAME || token->kind == TOKEN_QUOTED_NAME ||
-	       (token->word != NO_KEYWORD && !(sql_keyword(token->word)->flags & KEYWORD_RESERVED));
+	       (token->word != NO_KEYWORD && !(sql_flags[token->word] & KEYWORD_RESERVED));
 }
 
 /* True if the token is part of a name. */
@@ -170,7 +171,7 @@ bool sql_summary_take_name(struct sql_summary *summary, const struct sql_token *
 	summary->names[summary->n_names++] =
 		token->word != NO_KEYWORD
 			? (struct slice){token->start, (size_t)(token->end - token->start)}
-			: (struct slice){token->ptr, token->len};
+			: sql_token_name(token);
 	summary->dotted = false;
 	return true;
 }
@@ -362,15 +363,25 @@ static void dispatch(struct sql_summary *summary, const struct sql_token *token)
 	}
 }
 
+/* Most tokens are of no interest in the midst of a query. */
+static uint8_t kinds_wanted(const struct sql_summary *summary)
+{
+	if (summary->mode == MODE_QUIET)
+		return 0;
+	if (summary->mode != MODE_QUERY || summary->bits & (LEVEL_EXPECT | LEVEL_WITH))
+		return KIND_ANY;
+	return summary->bits & LEVEL_LIST ? KIND_SUMMARY | KIND_LIST : KIND_SUMMARY;
+}
+
 void sql_summary_add(struct sql_summary *summary, const struct sql_token *token)
 {
 	uint8_t *bits = &summary->bits;
 
 	if (*bits & LEVEL_EXPECT) {
 		if (!summary->n_names && is_skipped(summary, token->kind))
-			goto done;
+			return;
 		if (sql_summary_take_name(summary, token))
-			goto done;
+			return;
 		if (summary->n_names && token->kind == '(' && *bits & LEVEL_LIST)
 			drop_function(summary);
 		else if (summary->n_names)
@@ -381,15 +392,14 @@ void sql_summary_add(struct sql_summary *summary, const struct sql_token *token)
 		   sql_summary_may_name(token) &&
 		   (summary->last == KW_WITH || summary->last == KW_RECURSIVE ||
 		    summary->last == ',')) {
-		summary->ctes[summary->n_ctes++] = (struct slice){token->ptr, token->len};
+		summary->ctes[summary->n_ctes++] = sql_token_name(token);
 	}
 	dispatch(summary, token);
 	if (token->kind == '(')
 		open_parenthesis(summary);
 	else if (token->kind == ')')
 		close_parenthesis(summary);
-done:
-	summary->last = token->kind;
+	summary->wants = kinds_wanted(summary);
 }
 
 void sql_summary_finish(struct sql_summary *summary)

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The short way through lexer and digest, for nine of ten tokens: a short plain word, a short name in backquotes, a
+ * sign that is always by itself. Inline, 16 bytes at a time, hardly a branch. What is otherwise in any way is left to
+ * sql_lex_next() and sql_digest_add(), which take these tokens too, with the same outcome.
+ *
+ *	" o_custkey = ..."	load 16 bytes: how many are of a name? upper case -> hash -> the one keyword it
+ *	  ^^^^^^^^^		could be: compare 16 bytes
+ *
+ * The words at the very end of a text are left to the others: so 16 bytes may be read without a look at the end.
+ */
+#ifndef WIREPROF_SQL_QUICK_H
+#define WIREPROF_SQL_QUICK_H
+
+#include "sql_keyword_find.h"
+#include "sql_scan.h"
+
+#define SQL_QUICK_NAME 15 /* bytes of the longest plain word */
+#define SQL_QUICK_TEXT 40 /* bytes of text that a token may take here: a row of a keyword, its blank, some more */
+/* Bytes that a token may look at: a blank, a name with its quotes, one beyond. */
+#define SQL_QUICK_LEFT (1 + 1 + 16 + 2)
+
+#ifdef __SSE2__
+
+/* How many of the 16 bytes are of a word of letters, digits and _? *upper: all, letters in upper case. */
+static inline size_t sql_plain_word(__m128i bytes, __m128i *upper)
+{
+	const __m128i bit = _mm_set1_epi8(0x20);
+	__m128i letter = sql_in_range(_mm_or_si128(bytes, bit), 'a', 'z');
+	__m128i name = _mm_or_si128(_mm_or_si128(letter, sql_in_range(bytes, '0', '9')),
+				    _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')));
+
+	*upper = _mm_andnot_si128(_mm_and_si128(letter, bit), bytes);
+	return (size_t)__builtin_ctz(~(uint32_t)_mm_movemask_epi8(name));
+}
+
+/* At a letter. False if it is no plain word. */
+static inline bool sql_quick_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at)
+{
+	__m128i upper, same;
+	size_t n = sql_plain_word(_mm_loadu_si128((const __m128i *)(const void *)at), &upper);
+	uint16_t id;
+	uint32_t row;
+
+	if (n > SQL_QUICK_NAME || sql_class[at[n]] <= CLASS_AFTER_WORD || *at == '_')
+		return false;
+	upper = _mm_and_si128(upper, sql_first_bytes(n));
+	row = sql_keyword_row(n, (uint64_t)_mm_cvtsi128_si64(upper),
+			      (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(upper, upper)));
+	same = _mm_cmpeq_epi8(
+		upper, _mm_loadu_si128((const __m128i *)(const void *)sql_keywords[row].text));
+	id = _mm_movemask_epi8(same) == 0xffff ? (uint16_t)(NO_KEYWORD + row) : NO_KEYWORD;
+	if (sql_flags[id] & KEYWORD_FUNCTION && at[n] != '(')
+		id = NO_KEYWORD;
+	token->word = id;
+	token->kind = sql_keyword(id)->shown;
+	token->plain = true;
+	token->start = at;
+	token->end = lex->at = at + n;
+	return true;
+}
+
+/* At a backquote. False if the name is long, or has other than printable ASCII in it. */
+static inline bool sql_quick_quoted(struct sql_lex *lex, struct sql_token *token, const uint8_t *at)
+{
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(at + 1));
+	__m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('`'));
+	__m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')),
+				   _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+	uint32_t quotes = (uint32_t)_mm_movemask_epi8(quote);
+	uint32_t first = quotes & -quotes;
+
+	/* The first of all that is odd, or a quote, is one quote. */
+	if (!first || (first - 1) & (uint32_t)_mm_movemask_epi8(odd))
+		return false;
+	token->end = at + 2 + __builtin_ctz(first);
+	if (*token->end == '`')
+		return false;
+	token->kind = TOKEN_QUOTED_NAME;
+	token->word = NO_KEYWORD;
+	token->plain = true;
+	token->start = at;
+	lex->at = token->end;
+	return true;
+}
+
+/* The next token, if it is one of these. False if not: nothing has been read then. */
+static inline bool sql_lex_quick(struct sql_lex *lex, struct sql_token *token)
+{
+	const uint8_t *at = lex->at;
+
+	if (lex->end - at < SQL_QUICK_LEFT || lex->state != LEX_START)
+		return false;
+	at += *at == ' '; /* mostly one, or none: no branch for it */
+	switch (sql_class[*at]) {
+	case CLASS_LETTER:
+		return sql_quick_word(lex, token, at);
+	case CLASS_SINGLE:
+		token->kind = *at;
+		token->word = NO_KEYWORD;
+		token->plain = false;
+		token->start = at;
+		token->end = lex->at = at + 1;
+		return true;
+	case CLASS_BACKQUOTE:
+		return sql_quick_quoted(lex, token, at);
+	default:
+		return false;
+	}
+}
+
+/* Copies at most 15 bytes of a name of which 16 may be read, and nothing of what is behind it. */
+static inline void sql_copy_short(char *out, const uint8_t *name, size_t len)
+{
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)name);
+
+	_mm_storeu_si128((__m128i *)(void *)out, _mm_and_si128(bytes, sql_first_bytes(len)));
+}
+
+#else
+
+static inline bool sql_lex_quick(struct sql_lex *lex, struct sql_token *token)
+{
+	(void)lex;
+	(void)token;
+	return false;
+}
+
+static inline void sql_copy_short(char *out, const uint8_t *name, size_t len)
+{
+	memcpy(out, name, len);
+}
+
+#endif
+
+/* A token of `len` bytes, which are there already, and a blank. */
+static inline void sql_quick_push(struct sql_digest *digest, uint16_t kind, size_t len)
+{
+	digest->text[digest->len + len] = ' ';
+	digest->tokens[digest->n].kind = kind;
+	digest->tokens[digest->n++].at = (uint16_t)digest->len;
+	digest->len += len + 1;
+}
+
+/* Adds the token, if it is a keyword, a plain name, or a sign that nothing is folded for. `flags`: sql_flags[] of it.
+ * False if not. */
+static inline bool sql_digest_quick(struct sql_digest *digest, const struct sql_token *token,
+				    uint8_t flags)
+{
+	char *at = digest->text + digest->len;
+	uint16_t kind = token->kind;
+
+	if (digest->len >= digest->roomy || kind == KW_NULL || kind == ')')
+		return false;
+	if (kind >= TOKEN_WORDS) {
+		const struct sql_keyword *keyword = sql_keyword(kind);
+
+		digest->seen |= flags;
+		memcpy(at, keyword, sizeof(*keyword));
+		sql_quick_push(digest, kind, keyword->len);
+	} else if (token->plain) {
+		struct slice name = sql_token_name(token);
+
+		if (digest->seen & KEYWORD_PASSWORD)
+			return false;
+		*at = '`';
+		sql_copy_short(at + 1, name.ptr, name.len);
+		at[name.len + 1] = '`';
+		sql_quick_push(digest, TOKEN_NAME, name.len + 2);
+	} else if (kind < TOKEN_BAD && kind != '@') {
+		*at = (char)kind;
+		sql_quick_push(digest, kind, 1);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+#endif
