@@ -34,6 +34,31 @@ static inline size_t sql_plain_word(__m128i bytes, __m128i *upper)
 	return (size_t)__builtin_ctz(~(uint32_t)_mm_movemask_epi8(name));
 }
 
+static inline void sql_quick_token(struct sql_lex *lex, struct sql_token *token, uint16_t kind,
+				   const uint8_t *at, size_t len)
+{
+	token->kind = kind;
+	token->word = NO_KEYWORD;
+	token->plain = false;
+	token->start = at;
+	token->end = lex->at = at + len;
+}
+
+/* A word of n bytes that is a name by where it stands: before '.' and another, behind '.'. */
+static inline bool sql_quick_name(struct sql_lex *lex, struct sql_token *token, const uint8_t *at,
+				  size_t n)
+{
+	bool dot = at[n] == '.' && sql_is_name(at[n + 1]);
+	bool ends = sql_class[at[n]] > CLASS_AFTER_WORD && lex->state == LEX_NAME;
+
+	if (!n || n > SQL_QUICK_NAME || (!dot && !ends))
+		return false;
+	sql_quick_token(lex, token, TOKEN_NAME, at, n);
+	token->plain = true;
+	lex->state = dot ? LEX_DOT : LEX_START;
+	return true;
+}
+
 /* At a letter. False if it is no plain word. */
 static inline bool sql_quick_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at)
 {
@@ -43,7 +68,7 @@ static inline bool sql_quick_word(struct sql_lex *lex, struct sql_token *token, 
 	uint32_t row;
 
 	if (n > SQL_QUICK_NAME || sql_class[at[n]] <= CLASS_AFTER_WORD || *at == '_')
-		return false;
+		return sql_quick_name(lex, token, at, n);
 	upper = _mm_and_si128(upper, sql_first_bytes(n));
 	row = sql_keyword_row(n, (uint64_t)_mm_cvtsi128_si64(upper),
 			      (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(upper, upper)));
@@ -52,11 +77,9 @@ static inline bool sql_quick_word(struct sql_lex *lex, struct sql_token *token, 
 	id = _mm_movemask_epi8(same) == 0xffff ? (uint16_t)(NO_KEYWORD + row) : NO_KEYWORD;
 	if (sql_flags[id] & KEYWORD_FUNCTION && at[n] != '(')
 		id = NO_KEYWORD;
+	sql_quick_token(lex, token, sql_keyword(id)->shown, at, n);
 	token->word = id;
-	token->kind = sql_keyword(id)->shown;
 	token->plain = true;
-	token->start = at;
-	token->end = lex->at = at + n;
 	return true;
 }
 
@@ -69,44 +92,84 @@ static inline bool sql_quick_quoted(struct sql_lex *lex, struct sql_token *token
 				   _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
 	uint32_t quotes = (uint32_t)_mm_movemask_epi8(quote);
 	uint32_t first = quotes & -quotes;
+	size_t n;
 
 	/* The first of all that is odd, or a quote, is one quote. */
 	if (!first || (first - 1) & (uint32_t)_mm_movemask_epi8(odd))
 		return false;
-	token->end = at + 2 + __builtin_ctz(first);
-	if (*token->end == '`')
+	n = (size_t)__builtin_ctz(first) + 2;
+	if (at[n] == '`')
 		return false;
-	token->kind = TOKEN_QUOTED_NAME;
-	token->word = NO_KEYWORD;
+	sql_quick_token(lex, token, TOKEN_QUOTED_NAME, at, n);
 	token->plain = true;
-	token->start = at;
-	lex->at = token->end;
 	return true;
+}
+
+/* At digits. False if it is no whole number. */
+static inline bool sql_quick_number(struct sql_lex *lex, struct sql_token *token, const uint8_t *at)
+{
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+	__m128i digit = sql_in_range(bytes, '0', '9');
+	size_t n = (size_t)__builtin_ctz(~(uint32_t)_mm_movemask_epi8(digit));
+
+	if (n > SQL_QUICK_NAME || sql_class[at[n]] <= CLASS_AFTER_WORD)
+		return false;
+	sql_quick_token(lex, token, TOKEN_NUMBER, at, n);
+	return true;
+}
+
+/* Is the sign at `at` a token by itself, whatever it may be elsewhere? */
+static inline bool sql_is_sign(const uint8_t *at)
+{
+	switch (sql_class[*at]) {
+	case CLASS_OPERATOR:
+		return at[1] == ' ';
+	case CLASS_COMMENT:
+		return *at == '*' ? at[1] != '/' : *at != '#' && at[1] == ' ';
+	case CLASS_DOT:
+		return at[1] == '`';
+	default:
+		return false;
+	}
+}
+
+/* What the token before has left to expect. */
+static inline bool sql_quick_expected(struct sql_lex *lex, struct sql_token *token)
+{
+	const uint8_t *at = lex->at;
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at), upper;
+
+	if (lex->state == LEX_DOT) {
+		sql_quick_token(lex, token, *at, at, 1);
+		lex->state = LEX_NAME;
+		return true;
+	}
+	return lex->state == LEX_NAME &&
+	       sql_quick_name(lex, token, at, sql_plain_word(bytes, &upper));
 }
 
 /* The next token, if it is one of these. False if not: nothing has been read then. */
 static inline bool sql_lex_quick(struct sql_lex *lex, struct sql_token *token)
 {
 	const uint8_t *at = lex->at;
+	uint8_t class;
 
-	if (lex->end - at < SQL_QUICK_LEFT || lex->state != LEX_START)
+	if (lex->end - at < SQL_QUICK_LEFT)
 		return false;
+	if (lex->state != LEX_START)
+		return sql_quick_expected(lex, token);
 	at += *at == ' '; /* mostly one, or none: no branch for it */
-	switch (sql_class[*at]) {
-	case CLASS_LETTER:
+	class = sql_class[*at];
+	if (class == CLASS_LETTER)
 		return sql_quick_word(lex, token, at);
-	case CLASS_SINGLE:
-		token->kind = *at;
-		token->word = NO_KEYWORD;
-		token->plain = false;
-		token->start = at;
-		token->end = lex->at = at + 1;
-		return true;
-	case CLASS_BACKQUOTE:
+	if (class == CLASS_BACKQUOTE)
 		return sql_quick_quoted(lex, token, at);
-	default:
+	if (class == CLASS_DIGIT)
+		return sql_quick_number(lex, token, at);
+	if (class != CLASS_SINGLE && !sql_is_sign(at))
 		return false;
-	}
+	sql_quick_token(lex, token, *at, at, 1);
+	return true;
 }
 
 /* Copies at most 15 bytes of a name of which 16 may be read, and nothing of what is behind it. */
@@ -142,23 +205,46 @@ static inline void sql_quick_push(struct sql_digest *digest, uint16_t kind, size
 	digest->len += len + 1;
 }
 
-/* Adds the token, if it is a keyword, a plain name, or a sign that nothing is folded for. `flags`: sql_flags[] of it.
- * False if not. */
+/* Adds a value, or ')', if there is nothing to fold. */
+static inline bool sql_digest_quick_value(struct sql_digest *digest, uint16_t kind)
+{
+	uint16_t last = digest->tokens[digest->n - 1].kind;
+
+	if (kind == ')') {
+		if (last == TOKEN_VALUE || last == TOKEN_VALUE_LIST)
+			return false;
+		digest->text[digest->len] = ')';
+		sql_quick_push(digest, ')', 1);
+		return true;
+	}
+	if (last == ',' || last == '-' || last == '+')
+		return false;
+	digest->text[digest->len] = '?';
+	sql_quick_push(digest, TOKEN_VALUE, 1);
+	return true;
+}
+
+/* Adds the token, if it is a keyword, a plain name, or anything of one character that nothing is folded for. `flags`:
+ * sql_flags[] of it. False if not. */
 static inline bool sql_digest_quick(struct sql_digest *digest, const struct sql_token *token,
 				    uint8_t flags)
 {
 	char *at = digest->text + digest->len;
 	uint16_t kind = token->kind;
 
-	if (digest->len >= digest->roomy || kind == KW_NULL || kind == ')')
+	if (digest->len >= digest->roomy)
 		return false;
 	if (kind >= TOKEN_WORDS) {
 		const struct sql_keyword *keyword = sql_keyword(kind);
 
+		if (kind == KW_NULL)
+			return false;
 		digest->seen |= flags;
 		memcpy(at, keyword, sizeof(*keyword));
 		sql_quick_push(digest, kind, keyword->len);
-	} else if (token->plain) {
+		return true;
+	}
+	if (token->plain) {
 		struct slice name = sql_token_name(token);
 
 		if (digest->seen & KEYWORD_PASSWORD)
@@ -167,12 +253,14 @@ static inline bool sql_digest_quick(struct sql_digest *digest, const struct sql_
 		sql_copy_short(at + 1, name.ptr, name.len);
 		at[name.len + 1] = '`';
 		sql_quick_push(digest, TOKEN_NAME, name.len + 2);
-	} else if (kind < TOKEN_BAD && kind != '@') {
-		*at = (char)kind;
-		sql_quick_push(digest, kind, 1);
-	} else {
-		return false;
+		return true;
 	}
+	if (kind == ')' || kind == TOKEN_NUMBER || kind == TOKEN_VALUE)
+		return sql_digest_quick_value(digest, kind);
+	if (kind >= TOKEN_BAD || kind == '@')
+		return false;
+	*at = (char)kind;
+	sql_quick_push(digest, kind, 1);
 	return true;
 }
 
