@@ -171,6 +171,12 @@ static bool stops(struct sql_lex *lex, const struct sql_token *token, bool in_bo
 	return true;
 }
 
+static inline void next_token(struct sql_lex *lex, struct sql_token *token)
+{
+	if (!sql_lex_quick(lex, token))
+		sql_lex_next(lex, token);
+}
+
 size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 {
 	struct body body = {0};
@@ -184,7 +190,7 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 		return 0;
 	sql_lex_init(&lex, text, whole);
 	do
-		sql_lex_next(&lex, &token);
+		next_token(&lex, &token);
 	while (token.kind == ';');
 	if (token.kind == TOKEN_END && token.start == lex.end)
 		return 0;
@@ -209,8 +215,7 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 		summary.last = token.kind;
 		if (!sql_digest_quick(&digest, &token, flags))
 			sql_digest_add(&digest, &token);
-		if (!sql_lex_quick(&lex, &token))
-			sql_lex_next(&lex, &token);
+		next_token(&lex, &token);
 	}
 	sql_summary_finish(&summary);
 	sql_digest_finish(&digest, lex.cut);

@@ -23,6 +23,8 @@
 #include <strings.h>
 #include "sql_summary.h"
 
+#define SLOW __attribute__((noinline)) /* out of the way of what is done for most tokens */
+
 void sql_summary_init(struct sql_summary *summary, struct query_class *out)
 {
 	/* All but the arrays, which have counts. */
@@ -219,7 +221,7 @@ static void delete_using(struct sql_summary *summary)
 	sql_summary_expect(summary, LEVEL_LIST, TARGET_TABLE);
 }
 
-static void query(struct sql_summary *summary, const struct sql_token *token)
+SLOW static void query(struct sql_summary *summary, const struct sql_token *token)
 {
 	uint8_t *bits = &summary->bits;
 
@@ -326,15 +328,13 @@ static bool is_skipped(const struct sql_summary *summary, uint16_t kind)
 	}
 }
 
-static void dispatch(struct sql_summary *summary, const struct sql_token *token)
+/* Of other statements, and their beginnings. */
+SLOW static void other(struct sql_summary *summary, const struct sql_token *token)
 {
 	switch (summary->mode) {
 	case MODE_START:
 		if (!sql_summary_begin(summary, token))
 			summary->mode = SUMMARY_NO_STATEMENT;
-		break;
-	case MODE_QUERY:
-		query(summary, token);
 		break;
 	case MODE_SECOND_WORD:
 		sql_summary_second_word(summary, token);
@@ -373,28 +373,38 @@ static uint8_t kinds_wanted(const struct sql_summary *summary)
 	return summary->bits & LEVEL_LIST ? KIND_SUMMARY | KIND_LIST : KIND_SUMMARY;
 }
 
-void sql_summary_add(struct sql_summary *summary, const struct sql_token *token)
+/* Where a name may be. True if the token is part of it, or of the words before it. */
+SLOW static bool look_for_name(struct sql_summary *summary, const struct sql_token *token)
 {
 	uint8_t *bits = &summary->bits;
 
 	if (*bits & LEVEL_EXPECT) {
 		if (!summary->n_names && is_skipped(summary, token->kind))
-			return;
+			return true;
 		if (sql_summary_take_name(summary, token))
-			return;
+			return true;
 		if (summary->n_names && token->kind == '(' && *bits & LEVEL_LIST)
 			drop_function(summary);
 		else if (summary->n_names)
 			end_name(summary);
 		else if (token->kind == TOKEN_VALUE)
 			*bits &= (uint8_t)~LEVEL_EXPECT;
-	} else if (*bits & LEVEL_WITH && summary->n_ctes < SUMMARY_CTES &&
-		   sql_summary_may_name(token) &&
+	} else if (summary->n_ctes < SUMMARY_CTES && sql_summary_may_name(token) &&
 		   (summary->last == KW_WITH || summary->last == KW_RECURSIVE ||
 		    summary->last == ',')) {
 		summary->ctes[summary->n_ctes++] = sql_token_name(token);
 	}
-	dispatch(summary, token);
+	return false;
+}
+
+void sql_summary_add(struct sql_summary *summary, const struct sql_token *token)
+{
+	if (summary->bits & (LEVEL_EXPECT | LEVEL_WITH) && look_for_name(summary, token))
+		return;
+	if (summary->mode != MODE_QUERY)
+		other(summary, token);
+	else if (token->kind != '(' && token->kind != ')')
+		query(summary, token);
 	if (token->kind == '(')
 		open_parenthesis(summary);
 	else if (token->kind == ')')
