@@ -171,10 +171,17 @@ static bool stops(struct sql_lex *lex, const struct sql_token *token, bool in_bo
 	return true;
 }
 
-static inline void next_token(struct sql_lex *lex, struct sql_token *token)
+/* See sql_lex_quick(). */
+static inline const uint8_t *next_token(struct sql_lex *lex, struct sql_token *token,
+					const uint8_t *at)
 {
-	if (!sql_lex_quick(lex, token))
+	at = sql_lex_quick(lex, token, at);
+	if (!at) {
 		sql_lex_next(lex, token);
+		at = lex->at;
+		at += at < lex->end && *at == ' ';
+	}
+	return at;
 }
 
 size_t sql_classify(struct slice text, bool whole, struct query_class *out)
@@ -184,13 +191,14 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 	struct sql_summary summary;
 	struct sql_token token;
 	struct sql_lex lex;
+	const uint8_t *at = text.ptr;
 	bool certain = false;
 
 	if (!text.len)
 		return 0;
 	sql_lex_init(&lex, text, whole);
 	do
-		next_token(&lex, &token);
+		at = next_token(&lex, &token, at);
 	while (token.kind == ';');
 	if (token.kind == TOKEN_END && token.start == lex.end)
 		return 0;
@@ -215,7 +223,7 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 		summary.last = token.kind;
 		if (!sql_digest_quick(&digest, &token, flags))
 			sql_digest_add(&digest, &token);
-		next_token(&lex, &token);
+		at = next_token(&lex, &token, at);
 	}
 	sql_summary_finish(&summary);
 	sql_digest_finish(&digest, lex.cut);

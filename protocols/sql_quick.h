@@ -17,10 +17,26 @@
 
 #define SQL_QUICK_NAME 15 /* bytes of the longest plain word */
 #define SQL_QUICK_TEXT 40 /* bytes of text that a token may take here: a row of a keyword, its blank, some more */
-/* Bytes that a token may look at: a blank, a name with its quotes, one beyond. */
-#define SQL_QUICK_LEFT (1 + 1 + 16 + 2)
+/* Bytes that are looked at: a quote and 16 more, two behind a word of 15. */
+#define SQL_QUICK_LEFT 18
 
 #ifdef __SSE2__
+
+/* A bit for each byte that is all ones. */
+static inline uint32_t sql_bits(__m128i bytes)
+{
+	return (uint32_t)_mm_movemask_epi8(bytes);
+}
+
+static inline __m128i sql_load_16(const uint8_t *at)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)at);
+}
+
+static inline const uint8_t *sql_skip_blank(const uint8_t *at)
+{
+	return at + (*at == ' '); /* mostly one, or none: no branch for it */
+}
 
 /* How many of the 16 bytes are of a word of letters, digits and _? *upper: all, letters in upper case. */
 static inline size_t sql_plain_word(__m128i bytes, __m128i *upper)
@@ -31,7 +47,7 @@ static inline size_t sql_plain_word(__m128i bytes, __m128i *upper)
 				    _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')));
 
 	*upper = _mm_andnot_si128(_mm_and_si128(letter, bit), bytes);
-	return (size_t)__builtin_ctz(~(uint32_t)_mm_movemask_epi8(name));
+	return (size_t)__builtin_ctz(~sql_bits(name));
 }
 
 static inline void sql_quick_token(struct sql_lex *lex, struct sql_token *token, uint16_t kind,
@@ -45,77 +61,76 @@ static inline void sql_quick_token(struct sql_lex *lex, struct sql_token *token,
 }
 
 /* A word of n bytes that is a name by where it stands: before '.' and another, behind '.'. */
-static inline bool sql_quick_name(struct sql_lex *lex, struct sql_token *token, const uint8_t *at,
-				  size_t n)
+static inline const uint8_t *sql_quick_name(struct sql_lex *lex, struct sql_token *token,
+					    const uint8_t *at, size_t n)
 {
 	bool dot = at[n] == '.' && sql_is_name(at[n + 1]);
 	bool ends = sql_class[at[n]] > CLASS_AFTER_WORD && lex->state == LEX_NAME;
 
 	if (!n || n > SQL_QUICK_NAME || (!dot && !ends))
-		return false;
+		return NULL;
 	sql_quick_token(lex, token, TOKEN_NAME, at, n);
 	token->plain = true;
 	lex->state = dot ? LEX_DOT : LEX_START;
-	return true;
+	return sql_skip_blank(at + n);
 }
 
-/* At a letter. False if it is no plain word. */
-static inline bool sql_quick_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at)
+/* At a letter. */
+static inline const uint8_t *sql_quick_word(struct sql_lex *lex, struct sql_token *token,
+					    const uint8_t *at)
 {
-	__m128i upper, same;
-	size_t n = sql_plain_word(_mm_loadu_si128((const __m128i *)(const void *)at), &upper);
+	__m128i bytes = sql_load_16(at), upper, same;
+	uint32_t blanks = sql_bits(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '))), row;
+	size_t n = sql_plain_word(bytes, &upper);
 	uint16_t id;
-	uint32_t row;
 
 	if (n > SQL_QUICK_NAME || sql_class[at[n]] <= CLASS_AFTER_WORD || *at == '_')
 		return sql_quick_name(lex, token, at, n);
 	upper = _mm_and_si128(upper, sql_first_bytes(n));
 	row = sql_keyword_row(n, (uint64_t)_mm_cvtsi128_si64(upper),
 			      (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(upper, upper)));
-	same = _mm_cmpeq_epi8(
-		upper, _mm_loadu_si128((const __m128i *)(const void *)sql_keywords[row].text));
-	id = _mm_movemask_epi8(same) == 0xffff ? (uint16_t)(NO_KEYWORD + row) : NO_KEYWORD;
+	same = _mm_cmpeq_epi8(upper, sql_load_16((const uint8_t *)sql_keywords[row].text));
+	id = sql_bits(same) == 0xffff ? (uint16_t)(NO_KEYWORD + row) : NO_KEYWORD;
 	if (sql_flags[id] & KEYWORD_FUNCTION && at[n] != '(')
 		id = NO_KEYWORD;
 	sql_quick_token(lex, token, sql_keyword(id)->shown, at, n);
 	token->word = id;
 	token->plain = true;
-	return true;
+	return at + n + (blanks >> n & 1); /* sooner there than by a look at the byte */
 }
 
-/* At a backquote. False if the name is long, or has other than printable ASCII in it. */
-static inline bool sql_quick_quoted(struct sql_lex *lex, struct sql_token *token, const uint8_t *at)
+/* At a backquote. Not if the name is long, or has other than printable ASCII in it. */
+static inline const uint8_t *sql_quick_quoted(struct sql_lex *lex, struct sql_token *token,
+					      const uint8_t *at)
 {
-	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(at + 1));
-	__m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('`'));
+	__m128i bytes = sql_load_16(at + 1);
 	__m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')),
 				   _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
-	uint32_t quotes = (uint32_t)_mm_movemask_epi8(quote);
+	uint32_t quotes = sql_bits(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('`')));
 	uint32_t first = quotes & -quotes;
 	size_t n;
 
-	/* The first of all that is odd, or a quote, is one quote. */
-	if (!first || (first - 1) & (uint32_t)_mm_movemask_epi8(odd))
-		return false;
+	if (!first || (first - 1) & sql_bits(odd))
+		return NULL;
 	n = (size_t)__builtin_ctz(first) + 2;
 	if (at[n] == '`')
-		return false;
+		return NULL;
 	sql_quick_token(lex, token, TOKEN_QUOTED_NAME, at, n);
 	token->plain = true;
-	return true;
+	return sql_skip_blank(at + n);
 }
 
-/* At digits. False if it is no whole number. */
-static inline bool sql_quick_number(struct sql_lex *lex, struct sql_token *token, const uint8_t *at)
+/* At a digit. Not if it is no whole number. */
+static inline const uint8_t *sql_quick_number(struct sql_lex *lex, struct sql_token *token,
+					      const uint8_t *at)
 {
-	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-	__m128i digit = sql_in_range(bytes, '0', '9');
-	size_t n = (size_t)__builtin_ctz(~(uint32_t)_mm_movemask_epi8(digit));
+	uint32_t digits = sql_bits(sql_in_range(sql_load_16(at), '0', '9'));
+	size_t n = (size_t)__builtin_ctz(~digits);
 
 	if (n > SQL_QUICK_NAME || sql_class[at[n]] <= CLASS_AFTER_WORD)
-		return false;
+		return NULL;
 	sql_quick_token(lex, token, TOKEN_NUMBER, at, n);
-	return true;
+	return sql_skip_blank(at + n);
 }
 
 /* Is the sign at `at` a token by itself, whatever it may be elsewhere? */
@@ -134,31 +149,34 @@ static inline bool sql_is_sign(const uint8_t *at)
 }
 
 /* What the token before has left to expect. */
-static inline bool sql_quick_expected(struct sql_lex *lex, struct sql_token *token)
+static inline const uint8_t *sql_quick_expected(struct sql_lex *lex, struct sql_token *token)
 {
 	const uint8_t *at = lex->at;
-	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at), upper;
+	__m128i upper;
 
 	if (lex->state == LEX_DOT) {
 		sql_quick_token(lex, token, *at, at, 1);
 		lex->state = LEX_NAME;
-		return true;
+		return at + 1;
 	}
-	return lex->state == LEX_NAME &&
-	       sql_quick_name(lex, token, at, sql_plain_word(bytes, &upper));
+	if (lex->state == LEX_NAME)
+		return sql_quick_name(lex, token, at, sql_plain_word(sql_load_16(at), &upper));
+	return NULL;
 }
 
-/* The next token, if it is one of these. False if not: nothing has been read then. */
-static inline bool sql_lex_quick(struct sql_lex *lex, struct sql_token *token)
+/*
+ * The next token, if it is one of these. `at`: lex->at, or behind the blank there. Returns the same for the token
+ * behind, so that it need not wait for memory; NULL, and nothing has been read, if it is none of these.
+ */
+static inline const uint8_t *sql_lex_quick(struct sql_lex *lex, struct sql_token *token,
+					   const uint8_t *at)
 {
-	const uint8_t *at = lex->at;
 	uint8_t class;
 
 	if (lex->end - at < SQL_QUICK_LEFT)
-		return false;
+		return NULL;
 	if (lex->state != LEX_START)
 		return sql_quick_expected(lex, token);
-	at += *at == ' '; /* mostly one, or none: no branch for it */
 	class = sql_class[*at];
 	if (class == CLASS_LETTER)
 		return sql_quick_word(lex, token, at);
@@ -167,26 +185,28 @@ static inline bool sql_lex_quick(struct sql_lex *lex, struct sql_token *token)
 	if (class == CLASS_DIGIT)
 		return sql_quick_number(lex, token, at);
 	if (class != CLASS_SINGLE && !sql_is_sign(at))
-		return false;
+		return NULL;
 	sql_quick_token(lex, token, *at, at, 1);
-	return true;
+	return sql_skip_blank(at + 1);
 }
 
 /* Copies at most 15 bytes of a name of which 16 may be read, and nothing of what is behind it. */
 static inline void sql_copy_short(char *out, const uint8_t *name, size_t len)
 {
-	__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)name);
+	__m128i bytes = sql_load_16(name);
 
 	_mm_storeu_si128((__m128i *)(void *)out, _mm_and_si128(bytes, sql_first_bytes(len)));
 }
 
 #else
 
-static inline bool sql_lex_quick(struct sql_lex *lex, struct sql_token *token)
+static inline const uint8_t *sql_lex_quick(struct sql_lex *lex, struct sql_token *token,
+					   const uint8_t *at)
 {
 	(void)lex;
 	(void)token;
-	return false;
+	(void)at;
+	return NULL;
 }
 
 static inline void sql_copy_short(char *out, const uint8_t *name, size_t len)
