@@ -133,6 +133,26 @@ static inline const uint8_t *sql_quick_number(struct sql_lex *lex, struct sql_to
 	return sql_skip_blank(at + n);
 }
 
+/* At a quote. Not if the string is long, or has quotes or escapes in it. */
+static inline const uint8_t *sql_quick_string(struct sql_lex *lex, struct sql_token *token,
+					      const uint8_t *at)
+{
+	__m128i bytes = sql_load_16(at + 1);
+	__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)*at)),
+				   _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+	uint32_t hits = sql_bits(hit);
+	size_t n;
+
+	if (!hits)
+		return NULL;
+	n = (size_t)__builtin_ctz(hits) + 2;
+	if (at[n - 1] != *at || at[n] == *at)
+		return NULL;
+	sql_quick_token(lex, token, TOKEN_VALUE, at, n);
+	lex->escaped_quote = NULL;
+	return sql_skip_blank(at + n);
+}
+
 /* Is the sign at `at` a token by itself, whatever it may be elsewhere? */
 static inline bool sql_is_sign(const uint8_t *at)
 {
@@ -184,6 +204,8 @@ static inline const uint8_t *sql_lex_quick(struct sql_lex *lex, struct sql_token
 		return sql_quick_quoted(lex, token, at);
 	if (class == CLASS_DIGIT)
 		return sql_quick_number(lex, token, at);
+	if (class == CLASS_QUOTE)
+		return sql_quick_string(lex, token, at);
 	if (class != CLASS_SINGLE && !sql_is_sign(at))
 		return NULL;
 	sql_quick_token(lex, token, *at, at, 1);
@@ -225,7 +247,7 @@ static inline void sql_quick_push(struct sql_digest *digest, uint16_t kind, size
 	digest->len += len + 1;
 }
 
-/* Adds a value, or ')', if there is nothing to fold. */
+/* Adds a value, or ')', if there is nothing to fold, or what is folded just stays. */
 static inline bool sql_digest_quick_value(struct sql_digest *digest, uint16_t kind)
 {
 	uint16_t last = digest->tokens[digest->n - 1].kind;
@@ -237,8 +259,18 @@ static inline bool sql_digest_quick_value(struct sql_digest *digest, uint16_t ki
 		sql_quick_push(digest, ')', 1);
 		return true;
 	}
-	if (last == ',' || last == '-' || last == '+')
+	if (last == ',') {
+		uint16_t before = digest->tokens[digest->n - 2].kind;
+
+		if (before == TOKEN_VALUE)
+			return false;
+		if (before == TOKEN_VALUE_LIST) {
+			digest->len = digest->tokens[--digest->n].at;
+			return true;
+		}
+	} else if (last == '-' || last == '+') {
 		return false;
+	}
 	digest->text[digest->len] = '?';
 	sql_quick_push(digest, TOKEN_VALUE, 1);
 	return true;
