@@ -92,7 +92,7 @@ static inline const struct sql_keyword *sql_keyword(uint16_t id)
 struct sql_token {
 	uint16_t kind; /* of keywords: the one that digests show */
 	uint16_t word; /* keywords: the one that was written; else NO_KEYWORD */
-	bool plain;    /* a name, or word, of printable ASCII: see sql_lex_quick() */
+	bool plain;    /* a short name, or word, of printable ASCII: 16 bytes may be read */
 	const uint8_t *start, *end; /* with quotes */
 };
 
@@ -145,7 +145,7 @@ struct sql_digest {
 	size_t len;   /* with a blank behind each token */
 	bool full;    /* a token did not fit */
 	uint8_t seen; /* flags of the keywords so far */
-	size_t roomy; /* up to this length most tokens fit: see sql_digest_quick() */
+	size_t roomy; /* below this length most tokens fit: see sql_quick.h */
 	uint32_t n;   /* tokens, with the empty ones at the bottom */
 	struct {
 		uint16_t kind, at; /* where in the text */

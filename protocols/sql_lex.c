@@ -218,8 +218,7 @@ static void read_word(struct sql_lex *lex, struct sql_token *token, const uint8_
 	if (word.len > KEYWORD_TEXT)
 		return;
 	id = sql_keyword_find(at, word.len, word.low, word.high);
-	if (id == NO_KEYWORD ||
-	    (sql_flags[id] & KEYWORD_FUNCTION && (next != '(' || system)))
+	if (id == NO_KEYWORD || (sql_flags[id] & KEYWORD_FUNCTION && (next != '(' || system)))
 		return;
 	token->word = id;
 	token->kind = sql_keyword(id)->shown;

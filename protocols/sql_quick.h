@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The short way through lexer and digest, for nine of ten tokens: a short plain word, a short name in backquotes, a
- * sign that is always by itself. Inline, 16 bytes at a time, hardly a branch. What is otherwise in any way is left to
- * sql_lex_next() and sql_digest_add(), which take these tokens too, with the same outcome.
+ * The short way through lexer and digest, for five of six tokens: short words of ASCII letters,
+ * names in backquotes, whole numbers, strings, and signs that are always by themselves. Inline, 16
+ * bytes at a time, with few branches. What is otherwise in any way is left to sql_lex_next() and
+ * sql_digest_add(), which take these tokens too, with the same outcome.
  *
- *	" o_custkey = ..."	load 16 bytes: how many are of a name? upper case -> hash -> the one keyword it
- *	  ^^^^^^^^^		could be: compare 16 bytes
+ *	o_custkey = ...		load 16 bytes: how many are of a word? upper case -> hash -> the one
+ *	^^^^^^^^^		keyword it could be -> compare 16 bytes
  *
- * The words at the very end of a text are left to the others: so 16 bytes may be read without a look at the end.
+ * All of it only where enough bytes are left, so that these loads need not look for the end of the
+ * text: its last few words go the long way. Without SSE2, all tokens do.
  */
 #ifndef WIREPROF_SQL_QUICK_H
 #define WIREPROF_SQL_QUICK_H
@@ -15,8 +17,8 @@
 #include "sql_keyword_find.h"
 #include "sql_scan.h"
 
-#define SQL_QUICK_NAME 15 /* bytes of the longest plain word */
-#define SQL_QUICK_TEXT 40 /* bytes of text that a token may take here: a row of a keyword, its blank, some more */
+#define SQL_QUICK_NAME 15 /* bytes of the longest word, whole number, name, string */
+#define SQL_QUICK_TEXT 40 /* more than a token writes here: a row of a keyword, a blank */
 /* Bytes that are looked at: a quote and 16 more, two behind a word of 15. */
 #define SQL_QUICK_LEFT 18
 
@@ -38,7 +40,7 @@ static inline const uint8_t *sql_skip_blank(const uint8_t *at)
 	return at + (*at == ' '); /* mostly one, or none: no branch for it */
 }
 
-/* How many of the 16 bytes are of a word of letters, digits and _? *upper: all, letters in upper case. */
+/* How many of the 16 bytes are of a word of letters, digits and _? *upper: all in upper case. */
 static inline size_t sql_plain_word(__m128i bytes, __m128i *upper)
 {
 	const __m128i bit = _mm_set1_epi8(0x20);
@@ -75,7 +77,7 @@ static inline const uint8_t *sql_quick_name(struct sql_lex *lex, struct sql_toke
 	return sql_skip_blank(at + n);
 }
 
-/* At a letter. */
+/* At a letter. This is where most time goes. */
 static inline const uint8_t *sql_quick_word(struct sql_lex *lex, struct sql_token *token,
 					    const uint8_t *at)
 {
@@ -185,8 +187,9 @@ static inline const uint8_t *sql_quick_expected(struct sql_lex *lex, struct sql_
 }
 
 /*
- * The next token, if it is one of these. `at`: lex->at, or behind the blank there. Returns the same for the token
- * behind, so that it need not wait for memory; NULL, and nothing has been read, if it is none of these.
+ * The next token, if it is one of these. `at`: lex->at, or behind the blank there. Returns the same
+ * for the token after it, which then need not wait for memory. NULL if it is none of these: nothing
+ * has been read then.
  */
 static inline const uint8_t *sql_lex_quick(struct sql_lex *lex, struct sql_token *token,
 					   const uint8_t *at)
@@ -276,8 +279,8 @@ static inline bool sql_digest_quick_value(struct sql_digest *digest, uint16_t ki
 	return true;
 }
 
-/* Adds the token, if it is a keyword, a plain name, or anything of one character that nothing is folded for. `flags`:
- * sql_flags[] of it. False if not. */
+/* Adds the token, if it is a keyword, a plain name, or anything of one character for which nothing
+ * is folded. `flags`: sql_flags[] of it. False if not: nothing has been added then. */
 static inline bool sql_digest_quick(struct sql_digest *digest, const struct sql_token *token,
 				    uint8_t flags)
 {
