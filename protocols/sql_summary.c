@@ -53,9 +53,20 @@ static void add_word(struct sql_summary *summary, const char *word, size_t len)
 	summary->len += blank + len;
 }
 
+/* All of a row is copied, for the compiler knows its size, where there is room. */
 void sql_summary_keyword(struct sql_summary *summary, uint16_t word)
 {
-	add_word(summary, sql_keyword(word)->text, sql_keyword(word)->len);
+	const struct sql_keyword *keyword = sql_keyword(word);
+	char *at = summary->out->summary + summary->len;
+	size_t blank = summary->len ? 1 : 0;
+
+	if (summary->full || summary->len + 2 * sizeof(*keyword) > QUERY_SUMMARY_BYTES) {
+		add_word(summary, keyword->text, keyword->len);
+		return;
+	}
+	*at = ' ';
+	memcpy(at + blank, keyword, sizeof(*keyword));
+	summary->len += blank + keyword->len;
 }
 
 /* The first word of the summary is the operation, or the first two of it are. */
@@ -80,7 +91,7 @@ void sql_summary_operation(struct sql_summary *summary, uint16_t word)
 	}
 	summary->named = true;
 	assert(len < sizeof(out->operation));
-	memcpy(out->operation, out->summary, len);
+	memcpy(out->operation, out->summary, sizeof(out->operation));
 	out->operation[len] = '\0';
 }
 
