@@ -20,6 +20,7 @@
  * for this statement. Otherwise the text ends before that string.
  */
 #include <string.h>
+#include "sql_quick.h"
 #include "sql_summary.h"
 
 #define DOUBT_BYTES 4096 /* read this far and sensible still: it stays a doubt */
@@ -137,6 +138,52 @@ static void body_add(struct body *body, uint16_t kind)
 
 /* --- the statement --- */
 
+/* What there is to say of the text ends here. */
+static void to_end(struct sql_lex *lex)
+{
+	lex->at = lex->end;
+	lex->cut = true;
+}
+
+/*
+ * Does the statement end before this token of a kind that KIND_STOPS? *certain: backslashes are
+ * escapes in this session.
+ */
+static bool stops(struct sql_lex *lex, const struct sql_token *token, bool in_body, bool *certain)
+{
+	switch (token->kind) {
+	case TOKEN_END:
+		return true;
+	case ';':
+		return !in_body;
+	case TOKEN_VALUE:
+		if (!lex->escaped_quote || *certain)
+			return false;
+		*certain = !sql_escapes_doubtful(lex);
+		lex->escaped_quote = NULL;
+		if (*certain)
+			return false;
+		break;
+	default:
+		break;
+	}
+	to_end(lex);
+	return true;
+}
+
+/* See sql_lex_quick(). */
+static inline const uint8_t *next_token(struct sql_lex *lex, struct sql_token *token,
+					const uint8_t *at)
+{
+	at = sql_lex_quick(lex, token, at);
+	if (!at) {
+		sql_lex_next(lex, token);
+		at = lex->at;
+		at += at < lex->end && *at == ' ';
+	}
+	return at;
+}
+
 size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 {
 	struct body body = {0};
@@ -144,13 +191,14 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 	struct sql_summary summary;
 	struct sql_token token;
 	struct sql_lex lex;
-	bool certain = false; /* backslashes are escapes in this session */
+	const uint8_t *at = text.ptr;
+	bool certain = false;
 
 	if (!text.len)
 		return 0;
 	sql_lex_init(&lex, text, whole);
 	do
-		sql_lex_next(&lex, &token);
+		at = next_token(&lex, &token, at);
 	while (token.kind == ';');
 	if (token.kind == TOKEN_END && token.start == lex.end)
 		return 0;
@@ -158,32 +206,24 @@ size_t sql_classify(struct slice text, bool whole, struct query_class *out)
 	body.possible = may_have_body(token.kind);
 	sql_digest_init(&digest, out->text);
 	sql_summary_init(&summary, out);
-	for (; token.kind != TOKEN_END; sql_lex_next(&lex, &token)) {
-		if (token.kind == ';' && !body.depth)
+	for (;;) {
+		uint8_t flags = sql_flags[token.kind];
+
+		if (flags & KIND_STOPS && stops(&lex, &token, body.depth, &certain))
 			break;
-		if (token.kind == TOKEN_VALUE && lex.escaped_quote && !certain) {
-			certain = !sql_escapes_doubtful(&lex);
-			lex.escaped_quote = NULL;
-			if (!certain)
-				token.kind = TOKEN_BAD;
-		}
-		if (token.kind == TOKEN_BAD) {
-			lex.at = lex.end;
-			lex.cut = true;
-			break;
-		}
 		if (body.possible)
 			body_add(&body, token.kind);
-		if (sql_summary_idle(&summary, token.kind))
-			summary.last = token.kind;
-		else
+		if ((flags | KIND_ANY) & summary.wants) {
 			sql_summary_add(&summary, &token);
-		if (summary.mode == SUMMARY_NO_STATEMENT) {
-			lex.at = lex.end;
-			lex.cut = true;
-			break;
+			if (summary.mode == SUMMARY_NO_STATEMENT) {
+				to_end(&lex);
+				break;
+			}
 		}
-		sql_digest_add(&digest, &token);
+		summary.last = token.kind;
+		if (!sql_digest_quick(&digest, &token, flags))
+			sql_digest_add(&digest, &token);
+		at = next_token(&lex, &token, at);
 	}
 	sql_summary_finish(&summary);
 	sql_digest_finish(&digest, lex.cut);
@@ -208,7 +248,7 @@ static bool takes_string(uint16_t word)
 	case KW_TIMESTAMP:
 		return true;
 	default:
-		return sql_keyword(word)->flags & KEYWORD_RESERVED;
+		return sql_flags[word] & KEYWORD_RESERVED;
 	}
 }
 
@@ -234,7 +274,7 @@ static bool is_alias(const struct sql_token *last, const struct sql_token *token
 static bool follows_alias(const struct sql_token *token)
 {
 	return token->kind == ',' || token->kind == ')' || token->kind == ';' ||
-	       (token->word != NO_KEYWORD && sql_keyword(token->word)->flags & KEYWORD_RESERVED);
+	       (token->word != NO_KEYWORD && sql_flags[token->word] & KEYWORD_RESERVED);
 }
 
 /* Does `token` directly behind `last` make sense? A word and a string without a blank between them

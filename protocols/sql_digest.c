@@ -34,6 +34,7 @@
  */
 #include <string.h>
 #include "sql_internal.h"
+#include "sql_quick.h"
 #include "sql_scan.h"
 
 #define SLOW   __attribute__((noinline)) /* out of the way of the others */
@@ -71,25 +72,7 @@ static const struct {
 /* May a sign behind it belong to a number? */
 static bool starts_expression(uint16_t kind)
 {
-	static const bool starts[TOKEN_WORDS] = {
-		['%'] = true,
-		['&'] = true,
-		['('] = true,
-		['*'] = true,
-		['+'] = true,
-		[','] = true,
-		['-'] = true,
-		['/'] = true,
-		['^'] = true,
-		['|'] = true,
-		[TOKEN_AND] = true,
-		[TOKEN_OR] = true,
-		[TOKEN_SHIFT_LEFT] = true,
-		[TOKEN_SHIFT_RIGHT] = true,
-	};
-
-	return kind >= TOKEN_WORDS ? sql_keyword(kind)->flags & KEYWORD_STARTS_EXPRESSION
-				   : starts[kind];
+	return sql_flags[kind] & STARTS_EXPRESSION;
 }
 
 void sql_digest_init(struct sql_digest *digest, char *text)
@@ -98,6 +81,7 @@ void sql_digest_init(struct sql_digest *digest, char *text)
 	digest->len = 0;
 	digest->full = false;
 	digest->seen = 0;
+	digest->roomy = QUERY_TEXT_BYTES - SQL_QUICK_TEXT;
 	digest->n = BOTTOM;
 	memset(digest->tokens, 0, BOTTOM * sizeof(digest->tokens[0]));
 }
@@ -114,13 +98,19 @@ static void pop(struct sql_digest *digest, uint32_t count)
 	digest->len = digest->tokens[digest->n].at;
 }
 
+static void set_full(struct sql_digest *digest)
+{
+	digest->full = true;
+	digest->roomy = 0;
+}
+
 /* Room for a token of `len` bytes, or NULL: then the text is full. */
 static char *push(struct sql_digest *digest, uint16_t kind, size_t len)
 {
 	char *at = digest->text + digest->len;
 
 	if (digest->len + len + 1 > QUERY_TEXT_BYTES) {
-		digest->full = true;
+		set_full(digest);
 		return NULL;
 	}
 	digest->tokens[digest->n].kind = kind;
@@ -155,7 +145,7 @@ static void push_keyword(struct sql_digest *digest, uint16_t kind)
 {
 	const struct sql_keyword *keyword = sql_keyword(kind);
 
-	digest->seen |= keyword->flags;
+	digest->seen |= sql_flags[kind];
 	push_row(digest, kind, keyword, sizeof(*keyword), keyword->len);
 }
 
@@ -178,13 +168,14 @@ static void push_sign(struct sql_digest *digest, uint16_t kind)
 /* With characters that must be looked at, or too long. */
 SLOW static void push_odd_name(struct sql_digest *digest, const struct sql_token *token)
 {
+	struct slice name = sql_token_name(token);
 	size_t n, room = QUERY_TEXT_BYTES - digest->len;
 	char *at = digest->text + digest->len;
 	bool fits = room >= 4;
 
-	n = fits ? sql_clean_name(at + 1, room - 3, token->ptr, token->len, false, &fits) : 0;
+	n = fits ? sql_clean_name(at + 1, room - 3, name.ptr, name.len, false, &fits) : 0;
 	if (!fits) {
-		digest->full = true;
+		set_full(digest);
 		return;
 	}
 	push(digest, TOKEN_NAME, n + 2);
@@ -194,9 +185,10 @@ SLOW static void push_odd_name(struct sql_digest *digest, const struct sql_token
 static void push_name(struct sql_digest *digest, const struct sql_token *token)
 {
 	char *at = digest->text + digest->len;
-	size_t len = token->len;
+	struct slice name = sql_token_name(token);
+	size_t len = name.len;
 
-	if (digest->len + len + 3 > QUERY_TEXT_BYTES || !sql_copy_plain(at + 1, token->ptr, len)) {
+	if (digest->len + len + 3 > QUERY_TEXT_BYTES || !sql_copy_plain(at + 1, name.ptr, len)) {
 		push_odd_name(digest, token);
 		return;
 	}

@@ -5,6 +5,9 @@
  *	bytes --sql_lex_next()--> token --+--> sql_digest_add()   the text
  *					  +--> sql_summary_add()  operation, summary, collection
  *
+ * Most tokens are short words of letters, names and signs in the midst of a text: sql_quick.h has
+ * the same for these alone, without calls.
+ *
  * Only the lexer sees values; what it passes on of a value is its kind.
  */
 #ifndef WIREPROF_SQL_INTERNAL_H
@@ -53,42 +56,54 @@ enum sql_keyword_id {
 };
 #undef KEYWORD_ENUM
 
-enum sql_keyword_flags {
+/* Of a kind of token; of a keyword as it was written, and as it is shown. */
+enum sql_flags {
 	KEYWORD_RESERVED = 1,
-	KEYWORD_STARTS_EXPRESSION = 2,
+	STARTS_EXPRESSION = 2, /* a sign behind it may belong to a number */
 	KEYWORD_FUNCTION = 4,
-	KEYWORD_SUMMARY = 8,
+	KIND_SUMMARY = 8, /* the summary looks at it in the midst of a query */
 	KEYWORD_PASSWORD = 16,
+	KIND_LIST = 32,  /* so it does in a list of tables */
+	KIND_STOPS = 64, /* may end a statement, or what is said of it */
+	KIND_ANY = 128,  /* in no table: see sql_summary.wants */
 };
+extern const uint8_t sql_flags[KEYWORDS_END];
 
-#define KEYWORD_TEXT 30 /* longest: 29 */
+#define KEYWORD_TEXT 29 /* the longest */
 struct sql_keyword {
-	char text[KEYWORD_TEXT]; /* upper case, then NULs */
+	char text[KEYWORD_TEXT]; /* upper case, then NULs, if there is room */
 	uint8_t len;
-	uint8_t flags;
+	uint16_t shown; /* the id of the word that a digest shows in its place */
 };
 _Static_assert(sizeof(struct sql_keyword) == 32,
 	       "a row is compared and copied in words of 8 bytes");
 
-/* By id - TOKEN_WORDS, and the id of the word that a digest shows in its place. */
-extern const struct sql_keyword sql_keywords[KEYWORDS_END - TOKEN_WORDS];
-extern const uint16_t sql_keyword_shown[KEYWORDS_END - TOKEN_WORDS];
+/* By id - NO_KEYWORD. The first is of none: an empty word, shown as a name. */
+extern const struct sql_keyword sql_keywords[KEYWORDS_END - NO_KEYWORD];
 
 /* _utf8mb4 and the like, before a string. */
 bool sql_is_charset(const uint8_t *word, size_t len);
 
 static inline const struct sql_keyword *sql_keyword(uint16_t id)
 {
-	return &sql_keywords[id - TOKEN_WORDS];
+	return &sql_keywords[id - NO_KEYWORD];
 }
 
 struct sql_token {
-	uint16_t kind;      /* of keywords: the one that digests show */
-	uint16_t word;      /* keywords: the one that was written; else NO_KEYWORD */
-	const uint8_t *ptr; /* names: without quotes, quotes within still doubled */
-	size_t len;
+	uint16_t kind; /* of keywords: the one that digests show */
+	uint16_t word; /* keywords: the one that was written; else NO_KEYWORD */
+	bool plain;    /* a short name, or word, of printable ASCII: 16 bytes may be read */
 	const uint8_t *start, *end; /* with quotes */
 };
+
+/* A name without its quotes; quotes within are still doubled. */
+static inline struct slice sql_token_name(const struct sql_token *token)
+{
+	size_t quote = token->kind == TOKEN_QUOTED_NAME;
+
+	return (struct slice){token->start + quote,
+			      (size_t)(token->end - token->start) - 2 * quote};
+}
 
 /* What the lexer expects next, where that changes what characters mean. */
 enum sql_lex_state {
@@ -130,6 +145,7 @@ struct sql_digest {
 	size_t len;   /* with a blank behind each token */
 	bool full;    /* a token did not fit */
 	uint8_t seen; /* flags of the keywords so far */
+	size_t roomy; /* below this length most tokens fit: see sql_quick.h */
 	uint32_t n;   /* tokens, with the empty ones at the bottom */
 	struct {
 		uint16_t kind, at; /* where in the text */
@@ -156,7 +172,8 @@ struct sql_summary {
 	bool joined;           /* a JOIN was seen */
 	bool dotted;           /* a '.' was the last of the name so far */
 	uint16_t verb, object; /* of DDL: CREATE, TABLE; of SHOW: the last word shown */
-	uint16_t last;         /* kind of the token before */
+	uint16_t last;         /* kind of the token before: the caller's to set */
+	uint8_t wants;         /* flags of the kinds that it wants to be told of */
 	uint32_t depth;        /* open parentheses */
 	uint32_t with_depth;   /* where the main verb of a WITH will be found */
 	uint8_t bits;          /* of the innermost parenthesis: enum level_bits */

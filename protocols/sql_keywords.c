@@ -1,18 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of keywords; names of character sets. */
+/* The tables of keywords and of what kinds of tokens do; names of character sets. */
 #include <string.h>
 #include "sql_internal.h"
+#include "sql_keyword_find.h"
+#include "sql_keywords_hash.h"
 
-#define KEYWORD_ROW(word, shown, flags)   {#word, sizeof(#word) - 1, flags},
-#define KEYWORD_SHOWN(word, shown, flags) KW_##shown,
+#define KEYWORD_ROW(word, shown, flags)   {#word, sizeof(#word) - 1, KW_##shown},
+#define KEYWORD_FLAGS(word, shown, flags) [KW_##word] = flags,
 
 /* clang-format off */
-const struct sql_keyword sql_keywords[KEYWORDS_END - TOKEN_WORDS] = {
-	SQL_KEYWORDS(KEYWORD_ROW, KEYWORD_RESERVED, KEYWORD_STARTS_EXPRESSION, KEYWORD_FUNCTION,
-		     KEYWORD_SUMMARY, KEYWORD_PASSWORD)
+const struct sql_keyword sql_keywords[KEYWORDS_END - NO_KEYWORD] = {
+	{"", 0, TOKEN_NAME},
+	SQL_KEYWORDS(KEYWORD_ROW, 0, 0, 0, 0, 0)
 };
-const uint16_t sql_keyword_shown[KEYWORDS_END - TOKEN_WORDS] = {
-	SQL_KEYWORDS(KEYWORD_SHOWN, 0, 0, 0, 0, 0)
+const uint8_t sql_flags[KEYWORDS_END] = {
+	[TOKEN_END] = KIND_STOPS,
+	[TOKEN_BAD] = KIND_STOPS,
+	[TOKEN_VALUE] = KIND_STOPS,
+	[';'] = KIND_STOPS,
+	['%'] = STARTS_EXPRESSION,
+	['&'] = STARTS_EXPRESSION,
+	['('] = STARTS_EXPRESSION | KIND_SUMMARY,
+	[')'] = KIND_SUMMARY,
+	['*'] = STARTS_EXPRESSION,
+	['+'] = STARTS_EXPRESSION,
+	[','] = STARTS_EXPRESSION | KIND_LIST,
+	['-'] = STARTS_EXPRESSION,
+	['/'] = STARTS_EXPRESSION,
+	['^'] = STARTS_EXPRESSION,
+	['|'] = STARTS_EXPRESSION,
+	[TOKEN_AND] = STARTS_EXPRESSION,
+	[TOKEN_OR] = STARTS_EXPRESSION,
+	[TOKEN_SHIFT_LEFT] = STARTS_EXPRESSION,
+	[TOKEN_SHIFT_RIGHT] = STARTS_EXPRESSION,
+	SQL_KEYWORDS(KEYWORD_FLAGS, KEYWORD_RESERVED, STARTS_EXPRESSION, KEYWORD_FUNCTION,
+		     KIND_SUMMARY, KEYWORD_PASSWORD)
 };
 /* clang-format on */
 

@@ -152,7 +152,6 @@ SLOW static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
 	const uint8_t *quote;
 
 	lex->at++;
-	token->ptr = lex->at;
 	for (;;) {
 		quote = memchr(lex->at, '`', (size_t)(lex->end - lex->at));
 		if (!quote) {
@@ -166,7 +165,6 @@ SLOW static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
 		lex->at++;
 	}
 	token->kind = TOKEN_QUOTED_NAME;
-	token->len = (size_t)(quote - token->ptr);
 }
 
 /* --- words and numbers --- */
@@ -174,8 +172,6 @@ SLOW static void read_quoted_name(struct sql_lex *lex, struct sql_token *token)
 static void read_name(struct sql_lex *lex, struct sql_token *token, const uint8_t *end)
 {
 	token->kind = TOKEN_NAME;
-	token->ptr = lex->at;
-	token->len = (size_t)(end - lex->at);
 	lex->at = end;
 	if (peek(lex, 0) == '.' && sql_is_name(peek(lex, 1)))
 		lex->state = LEX_DOT;
@@ -184,25 +180,26 @@ static void read_name(struct sql_lex *lex, struct sql_token *token, const uint8_
 /* x'1f', _utf8'..': words that begin a literal. */
 SLOW static bool read_prefix(struct sql_lex *lex, struct sql_token *token)
 {
-	if (*token->ptr == '_') {
-		if (!sql_is_charset(token->ptr, token->len))
+	const uint8_t *at = token->start;
+
+	if (*at == '_') {
+		if (!sql_is_charset(at, (size_t)(lex->at - at)))
 			return false;
 		token->kind = TOKEN_CHARSET;
 		return true;
 	}
-	if (peek(lex, 0) != '\'' || !strchr("xXbBnN", *token->ptr))
+	if (peek(lex, 0) != '\'' || !strchr("xXbBnN", *at))
 		return false;
-	lex->at = token->ptr;
+	lex->at = at;
 	read_string(lex, token, 1);
 	return true;
 }
 
 /*
- * At a letter. This is where most time goes: what it needs of *lex is kept in variables. `system`:
- * of @@global.x, where keywords may have a '.' behind them, and functions are none.
+ * At a letter, where the token starts. `system`: of @@global.x, where keywords may have a '.'
+ * behind them, and functions are none.
  */
-static inline __attribute__((always_inline)) void
-read_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at, bool system)
+static void read_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at, bool system)
 {
 	const uint8_t *end = lex->end;
 	struct sql_word word = sql_scan_word(at, end, lex->start);
@@ -211,8 +208,6 @@ read_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at, bool 
 
 	lex->at = word.end;
 	token->kind = TOKEN_NAME;
-	token->ptr = at;
-	token->len = word.len;
 	if (next == '.' && end - word.end > 1 && sql_is_name(word.end[1])) {
 		lex->state = LEX_DOT;
 		if (!system)
@@ -220,14 +215,13 @@ read_word(struct sql_lex *lex, struct sql_token *token, const uint8_t *at, bool 
 	}
 	if ((*at == '_' || (word.len == 1 && next == '\'')) && read_prefix(lex, token))
 		return;
-	if (word.len >= KEYWORD_TEXT)
+	if (word.len > KEYWORD_TEXT)
 		return;
 	id = sql_keyword_find(at, word.len, word.low, word.high);
-	if (id == NO_KEYWORD ||
-	    (sql_keyword(id)->flags & KEYWORD_FUNCTION && (next != '(' || system)))
+	if (id == NO_KEYWORD || (sql_flags[id] & KEYWORD_FUNCTION && (next != '(' || system)))
 		return;
 	token->word = id;
-	token->kind = sql_keyword_shown[id - TOKEN_WORDS];
+	token->kind = sql_keyword(id)->shown;
 }
 
 SLOW static const uint8_t *word_end(const struct sql_lex *lex, const uint8_t *at)
@@ -251,7 +245,7 @@ SLOW static void read_number(struct sql_lex *lex, struct sql_token *token)
 	if (stop == lex->end || !sql_is_name(*stop))
 		return;
 	word = sql_scan_word(stop, lex->end, lex->start);
-	if (word.len >= KEYWORD_TEXT ||
+	if (word.len > KEYWORD_TEXT ||
 	    sql_keyword_find(stop, word.len, word.low, word.high) == NO_KEYWORD)
 		lex->at = word.end;
 }
@@ -318,11 +312,6 @@ static void read_at_sign(struct sql_lex *lex, struct sql_token *token)
 	}
 }
 
-SLOW static void read_system_word(struct sql_lex *lex, struct sql_token *token)
-{
-	read_word(lex, token, lex->at, true);
-}
-
 /* Behind '@': letters, digits and dots, maybe none at all. Behind '@@': a word. */
 static void read_variable(struct sql_lex *lex, struct sql_token *token, bool system)
 {
@@ -331,7 +320,7 @@ static void read_variable(struct sql_lex *lex, struct sql_token *token, bool sys
 		lex->state = peek(lex, 0) == '`' ? LEX_START : LEX_SYSTEM;
 	} else if (system) {
 		if (sql_is_name(peek(lex, 0)))
-			read_system_word(lex, token);
+			read_word(lex, token, lex->at, true);
 		else
 			token->kind = TOKEN_BAD;
 	} else {
@@ -462,6 +451,7 @@ void sql_lex_next(struct sql_lex *lex, struct sql_token *token)
 
 	token->word = NO_KEYWORD;
 	token->kind = TOKEN_END;
+	token->plain = false;
 	if (lex->state == LEX_START) {
 		/* Mostly one blank, or none: no branch for it. */
 		at += at < end && *at == ' ';

@@ -2,6 +2,7 @@
 /* Names of tables and columns as they may be printed: valid UTF-8, no control characters. */
 #include <string.h>
 #include "sql_internal.h"
+#include "sql_scan.h"
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
@@ -29,6 +30,8 @@ size_t sql_clean_name(char *out, size_t size, const uint8_t *name, size_t len, b
 	size_t n = 0, part;
 
 	*fits = true;
+	if (len <= size && sql_copy_plain(out, name, len) && !memchr(name, '`', len))
+		return len; /* mostly */
 	for (size_t i = 0; i < len; i += part) {
 		const char *from = (const char *)name + i;
 		size_t bytes;

@@ -15,15 +15,16 @@
 #endif
 
 enum sql_char_class {
+	CLASS_LETTER, /* of names: also _ $ and all from 0x80 on */
+	CLASS_QUOTE,
+	CLASS_DOT,
+	CLASS_AFTER_WORD = CLASS_DOT, /* up to here: directly behind a word, it is no plain one */
+	CLASS_DIGIT,
 	CLASS_BAD, /* control characters, backslash */
 	CLASS_BLANK,
-	CLASS_LETTER, /* of names: also _ $ and all from 0x80 on */
-	CLASS_DIGIT,
-	CLASS_QUOTE,
 	CLASS_BACKQUOTE,
 	CLASS_OPERATOR, /* may be of several characters */
 	CLASS_AT,
-	CLASS_DOT,
 	CLASS_COMMENT, /* may begin or end one */
 	CLASS_PLACEHOLDER,
 	CLASS_SINGLE, /* a token by itself */
@@ -78,6 +79,17 @@ static inline __m128i sql_load(const uint8_t *at, const uint8_t *end, const uint
 	return _mm_set_epi64x((long long)high, (long long)low);
 }
 
+/* 0xff for the first n of 16 bytes. */
+static inline __m128i sql_first_bytes(size_t n)
+{
+	static const uint8_t keep[32] = {
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	};
+
+	return _mm_loadu_si128((const __m128i *)(const void *)(keep + 16 - n));
+}
+
 /* At most 16 bytes of a word. */
 static inline size_t sql_word_part(__m128i bytes, __m128i *upper)
 {
@@ -98,17 +110,12 @@ static inline size_t sql_word_part(__m128i bytes, __m128i *upper)
 static inline __attribute__((always_inline)) struct sql_word
 sql_scan_word(const uint8_t *at, const uint8_t *end, const uint8_t *start)
 {
-	static const uint8_t keep[32] = {
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-	};
 	struct sql_word word;
 	__m128i upper, more;
 	size_t n = sql_word_part(sql_load(at, end, start), &upper);
 
 	word.len = n;
-	upper = _mm_and_si128(upper,
-			      _mm_loadu_si128((const __m128i *)(const void *)(keep + 16 - n)));
+	upper = _mm_and_si128(upper, sql_first_bytes(n));
 	word.low = (uint64_t)_mm_cvtsi128_si64(upper);
 	word.high = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(upper, upper));
 	while (n == 16) {

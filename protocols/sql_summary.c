@@ -23,6 +23,8 @@
 #include <strings.h>
 #include "sql_summary.h"
 
+#define SLOW __attribute__((noinline)) /* out of the way of what is done for most tokens */
+
 void sql_summary_init(struct sql_summary *summary, struct query_class *out)
 {
 	/* All but the arrays, which have counts. */
@@ -30,6 +32,7 @@ void sql_summary_init(struct sql_summary *summary, struct query_class *out)
 	summary->n_names = summary->n_ctes = 0;
 	summary->out = out;
 	summary->with_depth = UINT32_MAX;
+	summary->wants = KIND_ANY;
 	out->operation[0] = out->summary[0] = out->collection[0] = '\0';
 }
 
@@ -50,9 +53,20 @@ static void add_word(struct sql_summary *summary, const char *word, size_t len)
 	summary->len += blank + len;
 }
 
+/* All of a row is copied, for the compiler knows its size, where there is room. */
 void sql_summary_keyword(struct sql_summary *summary, uint16_t word)
 {
-	add_word(summary, sql_keyword(word)->text, sql_keyword(word)->len);
+	const struct sql_keyword *keyword = sql_keyword(word);
+	char *at = summary->out->summary + summary->len;
+	size_t blank = summary->len ? 1 : 0;
+
+	if (summary->full || summary->len + 2 * sizeof(*keyword) > QUERY_SUMMARY_BYTES) {
+		add_word(summary, keyword->text, keyword->len);
+		return;
+	}
+	*at = ' ';
+	memcpy(at + blank, keyword, sizeof(*keyword));
+	summary->len += blank + keyword->len;
 }
 
 /* The first word of the summary is the operation, or the first two of it are. */
@@ -77,7 +91,7 @@ void sql_summary_operation(struct sql_summary *summary, uint16_t word)
 	}
 	summary->named = true;
 	assert(len < sizeof(out->operation));
-	memcpy(out->operation, out->summary, len);
+	memcpy(out->operation, out->summary, sizeof(out->operation));
 	out->operation[len] = '\0';
 }
 
@@ -153,7 +167,7 @@ static void drop_function(struct sql_summary *summary)
 bool sql_summary_may_name(const struct sql_token *token)
 {
 	return token->kind == TOKEN_NAME || token->kind == TOKEN_QUOTED_NAME ||
-	       (token->word != NO_KEYWORD && !(sql_keyword(token->word)->flags & KEYWORD_RESERVED));
+	       (token->word != NO_KEYWORD && !(sql_flags[token->word] & KEYWORD_RESERVED));
 }
 
 /* True if the token is part of a name. */
@@ -170,7 +184,7 @@ bool sql_summary_take_name(struct sql_summary *summary, const struct sql_token *
 	summary->names[summary->n_names++] =
 		token->word != NO_KEYWORD
 			? (struct slice){token->start, (size_t)(token->end - token->start)}
-			: (struct slice){token->ptr, token->len};
+			: sql_token_name(token);
 	summary->dotted = false;
 	return true;
 }
@@ -218,7 +232,7 @@ static void delete_using(struct sql_summary *summary)
 	sql_summary_expect(summary, LEVEL_LIST, TARGET_TABLE);
 }
 
-static void query(struct sql_summary *summary, const struct sql_token *token)
+SLOW static void query(struct sql_summary *summary, const struct sql_token *token)
 {
 	uint8_t *bits = &summary->bits;
 
@@ -325,15 +339,13 @@ static bool is_skipped(const struct sql_summary *summary, uint16_t kind)
 	}
 }
 
-static void dispatch(struct sql_summary *summary, const struct sql_token *token)
+/* Of other statements, and their beginnings. */
+SLOW static void other(struct sql_summary *summary, const struct sql_token *token)
 {
 	switch (summary->mode) {
 	case MODE_START:
 		if (!sql_summary_begin(summary, token))
 			summary->mode = SUMMARY_NO_STATEMENT;
-		break;
-	case MODE_QUERY:
-		query(summary, token);
 		break;
 	case MODE_SECOND_WORD:
 		sql_summary_second_word(summary, token);
@@ -362,34 +374,53 @@ static void dispatch(struct sql_summary *summary, const struct sql_token *token)
 	}
 }
 
-void sql_summary_add(struct sql_summary *summary, const struct sql_token *token)
+/* Most tokens are of no interest in the midst of a query. */
+static uint8_t kinds_wanted(const struct sql_summary *summary)
+{
+	if (summary->mode == MODE_QUIET)
+		return 0;
+	if (summary->mode != MODE_QUERY || summary->bits & (LEVEL_EXPECT | LEVEL_WITH))
+		return KIND_ANY;
+	return summary->bits & LEVEL_LIST ? KIND_SUMMARY | KIND_LIST : KIND_SUMMARY;
+}
+
+/* Where a name may be. True if the token is part of it, or of the words before it. */
+SLOW static bool look_for_name(struct sql_summary *summary, const struct sql_token *token)
 {
 	uint8_t *bits = &summary->bits;
 
 	if (*bits & LEVEL_EXPECT) {
 		if (!summary->n_names && is_skipped(summary, token->kind))
-			goto done;
+			return true;
 		if (sql_summary_take_name(summary, token))
-			goto done;
+			return true;
 		if (summary->n_names && token->kind == '(' && *bits & LEVEL_LIST)
 			drop_function(summary);
 		else if (summary->n_names)
 			end_name(summary);
 		else if (token->kind == TOKEN_VALUE)
 			*bits &= (uint8_t)~LEVEL_EXPECT;
-	} else if (*bits & LEVEL_WITH && summary->n_ctes < SUMMARY_CTES &&
-		   sql_summary_may_name(token) &&
+	} else if (summary->n_ctes < SUMMARY_CTES && sql_summary_may_name(token) &&
 		   (summary->last == KW_WITH || summary->last == KW_RECURSIVE ||
 		    summary->last == ',')) {
-		summary->ctes[summary->n_ctes++] = (struct slice){token->ptr, token->len};
+		summary->ctes[summary->n_ctes++] = sql_token_name(token);
 	}
-	dispatch(summary, token);
+	return false;
+}
+
+void sql_summary_add(struct sql_summary *summary, const struct sql_token *token)
+{
+	if (summary->bits & (LEVEL_EXPECT | LEVEL_WITH) && look_for_name(summary, token))
+		return;
+	if (summary->mode != MODE_QUERY)
+		other(summary, token);
+	else if (token->kind != '(' && token->kind != ')')
+		query(summary, token);
 	if (token->kind == '(')
 		open_parenthesis(summary);
 	else if (token->kind == ')')
 		close_parenthesis(summary);
-done:
-	summary->last = token->kind;
+	summary->wants = kinds_wanted(summary);
 }
 
 void sql_summary_finish(struct sql_summary *summary)

@@ -52,14 +52,4 @@ void sql_summary_after_name(struct sql_summary *summary, const struct sql_token 
 /* SHOW and its words, which are no names: CREATE TABLE, GLOBAL STATUS. */
 void sql_summary_show(struct sql_summary *summary, const struct sql_token *token);
 
-/* Is it of no interest in the midst of a query? Most tokens are. */
-static inline bool sql_summary_idle(const struct sql_summary *summary, uint16_t kind)
-{
-	if (summary->mode != MODE_QUERY || summary->bits & (LEVEL_EXPECT | LEVEL_WITH))
-		return summary->mode == MODE_QUIET;
-	if (kind >= TOKEN_WORDS)
-		return !(sql_keyword(kind)->flags & KEYWORD_SUMMARY);
-	return kind != '(' && kind != ')' && (kind != ',' || !(summary->bits & LEVEL_LIST));
-}
-
 #endif

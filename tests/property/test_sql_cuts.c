@@ -5,8 +5,9 @@
  * its tokens, in each of the ways below; then all beginnings of the text are classified, as
  * captures and as whole texts.
  *
- * Also: the bytes behind the text make no difference, nor does where it lies; and the fuzzer's
- * corpus is replayed, with the fuzz target's own checks. Random, with a fixed seed.
+ * Also: the bytes behind the text make no difference, nor does where it lies; the short way of
+ * sql_quick.h says what the long one does; and the fuzzer's corpus is replayed, with the fuzz
+ * target's own checks. Random, with a fixed seed.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -19,6 +20,7 @@
 #include <cmocka.h>
 #include "fuzz/fuzz_sql.c"
 #include "guard.h"
+#include "protocols/sql_quick.h"
 #include "sql_corpus.h"
 
 #define FUZZ_CORPUS "tests/fuzz/corpus/fuzz_sql"
@@ -276,6 +278,48 @@ static uint32_t next_random(uint32_t below)
 	return (uint32_t)(state >> 33) % below;
 }
 
+/* The short way and the long one: the same tokens, and the same text of them. */
+static void check_both_ways(struct slice text, bool whole)
+{
+	static char short_text[QUERY_TEXT_BYTES], long_text[QUERY_TEXT_BYTES];
+	static struct sql_digest short_digest, long_digest;
+	struct sql_token a, b;
+	struct sql_lex short_lex, long_lex;
+	const uint8_t *at = text.ptr, *next;
+
+	sql_lex_init(&short_lex, text, whole);
+	sql_lex_init(&long_lex, text, whole);
+	sql_digest_init(&short_digest, short_text);
+	sql_digest_init(&long_digest, long_text);
+	for (;;) {
+		next = sql_lex_quick(&short_lex, &a, at);
+		if (!next) {
+			sql_lex_next(&short_lex, &a);
+			next = short_lex.at +
+			       (short_lex.at < short_lex.end && *short_lex.at == ' ');
+		}
+		at = next;
+		sql_lex_next(&long_lex, &b);
+		assert_int_equal(a.kind, b.kind);
+		assert_int_equal(a.word, b.word);
+		assert_ptr_equal(a.start, b.start);
+		assert_ptr_equal(a.end, b.end);
+		assert_ptr_equal(short_lex.at, long_lex.at);
+		assert_ptr_equal(short_lex.escaped_quote, long_lex.escaped_quote);
+		assert_int_equal(short_lex.state, long_lex.state);
+		if (a.kind == TOKEN_END)
+			break;
+		if (!sql_digest_quick(&short_digest, &a, sql_flags[a.kind]))
+			sql_digest_add(&short_digest, &a);
+		sql_digest_add(&long_digest, &b);
+		assert_int_equal(short_digest.len, long_digest.len);
+		assert_memory_equal(short_text, long_text, short_digest.len);
+	}
+	sql_digest_finish(&short_digest, short_lex.cut);
+	sql_digest_finish(&long_digest, long_lex.cut);
+	assert_string_equal(short_text, long_text);
+}
+
 static void check_mutations(const char *sql, size_t n)
 {
 	static const char nasty[] = "'\"`\\/*!-#;@.,()x0 \n";
@@ -294,6 +338,7 @@ static void check_mutations(const char *sql, size_t n)
 					       : (char)next_random(256);
 		memcpy(room + TEXT_MAX - len - 1, bytes, len + 1);
 		LLVMFuzzerTestOneInput(room + TEXT_MAX - len - 1, len + 1);
+		check_both_ways((struct slice){room + TEXT_MAX - len, len}, round % 2);
 	}
 }
 

@@ -10,11 +10,10 @@ BUCKETS, SLOTS, MASK = 256, 1024, (1 << 64) - 1
 
 
 def hash_word(word, seed):
-    """As sql_keyword_find() has it: the first and the second eight bytes, and the length."""
+    """As sql_keyword_slot() has it: the first and the second eight bytes, and the length."""
     raw = word.encode().ljust(16, b"\0")
     low, high = int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:16], "little")
-    h = ((low ^ (high << 1 | high >> 63) & MASK) + len(word)) * seed & MASK
-    return h
+    return (low + high + len(word)) * seed & MASK
 
 
 def place(words, seed):
@@ -37,7 +36,7 @@ def place(words, seed):
     return slots, displacements
 
 
-def array(name, values):
+def array(kind, name, values):
     lines, line = [], "\t"
     for value in values:
         if len(line.expandtabs(8)) + len(str(value)) + 2 > 99:
@@ -45,7 +44,7 @@ def array(name, values):
             line = "\t"
         line += "%d, " % value
     lines.append(line.rstrip())
-    return "static const uint16_t %s[%d] = {\n%s\n};\n" % (name, len(values), "\n".join(lines))
+    return "const %s %s[%d] = {\n%s\n};\n" % (kind, name, len(values), "\n".join(lines))
 
 
 def main():
@@ -62,8 +61,9 @@ def main():
         out.write("/* SPDX-License-Identifier: Apache-2.0 */\n"
                   "/* Written by tests/sql/make_keywords.py for sql_keywords.c: a word's bucket tells where its slot is. */\n"
                   "/* clang-format off */\n"
-                  "#define HASH_SEED 0x%xULL\n" % seed)
-        out.write(array("displacements", placed[1]) + array("slots", placed[0]))
+                  "const uint64_t sql_keyword_seed = 0x%x;\n" % seed)
+        out.write(array("uint8_t", "sql_keyword_displacements", placed[1]) +
+                  array("uint16_t", "sql_keyword_slots", placed[0]))
 
 
 main()

@@ -111,6 +111,12 @@ static void test_lexer(void **state)
 		   "master_ssl_verify_server_cert from t",
 		   "SELECT `a_word_that_is_longer_than_any_keyword_of_all` , "
 		   "MASTER_SSL_VERIFY_SERVER_CERT FROM `t`");
+	check_text(
+		"select t.a_word_of_more_than_16_bytes, t.sixteen_bytes_it, t.sixteen_bytes_it2,\n"
+		"`t`.`sixteen_bytes_it`, `fifteen_bytes__`, `a``b`, t.`b`, fifteen_bytes__ from t",
+		"SELECT `t` . `a_word_of_more_than_16_bytes` , `t` . `sixteen_bytes_it` , "
+		"`t` . `sixteen_bytes_it2` , `t` . `sixteen_bytes_it` , `fifteen_bytes__` , "
+		"`a``b` , `t` . `b` , `fifteen_bytes__` FROM `t`");
 	check_text("select \xff\xfe, `a\x01\x7f"
 		   "b` from t",
 		   "SELECT `\xef\xbf\xbd\xef\xbf\xbd` , `a\xef\xbf\xbd\xef\xbf\xbd"
