@@ -187,7 +187,6 @@ struct mysql_connection {
 	__u32 reader;	  /* the thread that received last: nobody else works for the command */
 	__u32 sequence;	  /* of the last packet; 0 behind an empty one */
 	__u32 used;	  /* mysql_epoch of the last receive */
-	__u32 reserved;
 	__u16 commands;	  /* of the batch: begun, */
 	__u16 whole;	  /* and received to the end */
 	__u16 origin_bytes;
@@ -311,7 +310,7 @@ struct sample_event {
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "shared layout");
-_Static_assert(sizeof(struct mysql_connection) == 104 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES + 4, "shared layout");
+_Static_assert(sizeof(struct mysql_connection) == 100 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_statement) == 4 + STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
 _Static_assert(sizeof(struct process_event) == 24, "shared layout");

@@ -460,6 +460,7 @@ void process_cut_stack(struct processes *p, const struct process *process, struc
 void process_inherit(struct process *child, const struct process *parent)
 {
 	memcpy(child->comm, parent->comm, sizeof(child->comm));
+	child->maps.flags = parent->maps.flags;
 	for (size_t i = 0; i < parent->n_mappings; i++)
 		if (add_mapping(child, &parent->mappings[i]))
 			break;
