@@ -277,13 +277,9 @@ static __always_inline bool mysql_follow(struct mysql_connection *c, const struc
 	if (c->flags & MYSQL_FRESH && c->n == c->left && c->bytes == MYSQL_HEADER_BYTES &&
 	    !(c->flags & (MYSQL_COMPRESSED | MYSQL_LONG)))
 		return mysql_whole_payload(c, r->sock);
-	if (!mysql_step(c, r->sock))
+	bpf_loop(MYSQL_PACKETS, mysql_walk_packet, &walk, 0);
+	if (walk.bad || c->at < c->n)
 		return false;
-	if (c->at < c->n) {
-		bpf_loop(MYSQL_PACKETS, mysql_walk_packet, &walk, 0);
-		if (walk.bad || c->at < c->n)
-			return false;
-	}
 	return true;
 }
 

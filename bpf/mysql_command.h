@@ -74,8 +74,9 @@ static __always_inline bool mysql_is_command(u8 command, u32 length)
 
 #define WORD(a, b, c, d) ((u32)(a) | (u32)(b) << 8 | (u32)(c) << 16 | (u32)(d) << 24)
 
-/* Whether a statement begins with these four letters, made small; of shorter words with the blank behind. */
-static __noinline int mysql_is_verb(u32 letters)
+/* Whether a statement begins with these four letters, made small; of shorter words with the blank behind. Global, so it is
+ * verified once, not on every path. */
+__noinline int mysql_is_verb(u32 letters)
 {
 	switch (letters | 0x20202020) {
 	/* clang-format off */
