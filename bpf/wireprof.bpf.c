@@ -262,7 +262,7 @@ int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* ---- the send hook: attached while a target speaks MySQL ---- */
+/* ---- the send hook: attached once a MySQL connection needs it (mysql.h) ---- */
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(send_tracepoint, struct sock *sk, int ret, int flags)

@@ -63,11 +63,7 @@ static enum query_verdict classify(struct attributor *a, const struct sample *s,
 	if (e->mysql & MYSQL_COMPRESSED && !prepared)
 		return classify_deflated(a, s, batch);
 	in = plain_batch(a, e, s->tail, prepared ? s->tail.len : e->received, plain);
-	if (!prepared)
-		return mysql_classify(&in, batch);
-	mysql_classify_prepared(&in, batch);
-	batch->cut |= e->commands > 1; /* the last of several: the stream is its PREPARE's, the others are not there */
-	return batch->verdict;
+	return prepared ? mysql_classify_prepared(&in, batch) : mysql_classify(&in, batch);
 }
 
 static bool is_named(const struct query_batch *batch, const char *const *operations)

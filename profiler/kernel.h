@@ -37,7 +37,8 @@ void kernel_detach(struct kernel *k);
 void kernel_free(struct kernel *k); /* NULL is fine */
 
 /*
- * A target speaks MySQL: from now on replies are looked at too. Before or after kernel_attach(); more than once is fine.
+ * A target speaks MySQL in a way that replies have to be looked at (EVENT_MYSQL): from now on they are. Before or after
+ * kernel_attach(); more than once is fine.
  * Where the hook cannot be attached, prepared statements stay unknown; that is said once.
  */
 void kernel_watch_replies(struct kernel *k);
