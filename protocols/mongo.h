@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MongoDB requests: messages of the wire protocol -> query classes, and function names -> what a stack says of them.
+ * (MongoDB, "MongoDB Wire Protocol", "OP_MSG"; BSON 1.1.)
+ *
+ * Pure functions: no I/O, no allocation, no globals that change. Nothing about the bytes is trusted.
+ */
+#ifndef WIREPROF_MONGO_H
+#define WIREPROF_MONGO_H
+
+#include "query.h"
+#include "slice.h"
+
+#define MONGO_DATABASE_BYTES 256 /* with the NUL */
+
+/*
+ * A batch: the messages that came in one receive, nearly always one.
+ *
+ *	| length 4 | request id 4 | response to 4 | opcode 4 | body | length 4 | request id 4 ...
+ *
+ * The stream is usually whole, but may be cut anywhere.
+ */
+struct mongo_batch {
+	struct slice stream; /* with no OP_COMPRESSED in it: see inflate_mongo() */
+	uint64_t received;   /* its bytes so far; more than stream has where that is cut */
+};
+
+/*
+ * Classifies the commands of the batch. A getMore is QUERY_UNKNOWN_STATEMENT with the class "getMore COLLECTION": whoever
+ * has the command that opened the cursor classifies that instead. QUERY_STALE: cut before the command's name.
+ * QUERY_OTHER: no request of this protocol.
+ */
+enum query_verdict mongo_classify(const struct mongo_batch *batch, struct query_batch *out);
+
+/* The database that the batch's commands name; "" where that is cut off, or where they name several. */
+void mongo_database(const struct mongo_batch *batch, char out[static MONGO_DATABASE_BYTES]);
+
+/* Whether these are the first bytes of a request (a message's header that asks, with an opcode that is known). */
+bool mongo_is_request(struct slice bytes);
+
+struct mongo_message {
+	struct slice body; /* behind the header, as far as it is captured */
+	uint32_t length;   /* as declared, with the header */
+	uint32_t opcode;
+	bool whole; /* captured to its end */
+};
+/* Takes the next message off the stream. Returns false where no whole header of a request is there any more. */
+bool mongo_next_message(struct slice *stream, struct mongo_message *out);
+
+/* Function names as in the symbol table; see struct query_frame. */
+void mongo_frame(struct slice function, struct query_frame *out);
+
+#endif
