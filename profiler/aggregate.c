@@ -129,6 +129,10 @@ static void name_user(struct aggregate *a, struct location *l)
 	redis_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
 	if (l->frame.kind == FRAME_PLAIN)
 		mysql_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
+	if (l->frame.kind == FRAME_PLAIN)
+		mongo_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
+	if (l->frame.kind == FRAME_PLAIN)
+		go_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
 	if (demangle(symbol.name, name, sizeof(name)))
 		l->name = aggregate_string(a, name);
 }

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 #include "../out/profile.h"
+#include "../protocols/go_frames.h"
+#include "../protocols/mongo.h"
 #include "../protocols/mysql.h"
 #include "../protocols/redis.h"
 #include "intern.h"
