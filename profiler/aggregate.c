@@ -254,6 +254,7 @@ static void find_evidence(struct aggregate *a, const uint32_t *frames, size_t n,
 
 		if (f->kind == FRAME_COMMAND) {
 			out->operations = f->operations;
+			out->system = f->system;
 			return;
 		}
 		if (f->kind != FRAME_PLAIN)

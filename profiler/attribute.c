@@ -115,6 +115,8 @@ void attribute(struct attributor *a, struct process *process, const struct sampl
 		attribute_mysql(a, process, s, evidence, out);
 	else if (e->flags & REQUEST_MONGO)
 		attribute_mongo(a, process, s, evidence, out);
+	else if (evidence->system && out->phase == PHASE_NONE)
+		attribute_mongo_unseen(evidence, out);
 	else if (process_server(a->processes, process)->mysql)
 		attribute_mysql_unfollowed(s, out);
 	else if (attribute_redis(a->processes, process, s, evidence, a->redis_keys, out) != QUERY_COMMANDS)

@@ -22,6 +22,8 @@ void attribute_mysql(struct attributor *a, struct process *process, const struct
 		     const struct evidence *evidence, struct attribution *out);
 void attribute_mongo(struct attributor *a, struct process *process, const struct sample *s,
 		     const struct evidence *evidence, struct attribution *out);
+/* No request is known, but the stack shows that one is served. */
+void attribute_mongo_unseen(const struct evidence *evidence, struct attribution *out);
 /* Of a MySQL server, a receive that was not followed: TLS, if its connection was open before we came. */
 void attribute_mysql_unfollowed(const struct sample *s, struct attribution *out);
 

@@ -7,6 +7,7 @@
  *
  *	several messages in one read			 the one that the stack names, else split: pipeline
  *	a getMore whose opener was not seen		 unknown_statement
+ *	a request that came before we did		 stack: a function on it implements the command
  */
 #include "attribute_internal.h"
 
@@ -45,4 +46,19 @@ void attribute_mongo(struct attributor *a, struct process *process, const struct
 	attribute_by_evidence(out, evidence);
 	if (verdict == QUERY_UNKNOWN_STATEMENT && out->kind == ATTRIBUTION_EXACT)
 		out->kind = ATTRIBUTION_UNKNOWN_STATEMENT;
+}
+
+void attribute_mongo_unseen(const struct evidence *evidence, struct attribution *out)
+{
+	out->phase = PHASE_EXECUTE;
+	out->kind = ATTRIBUTION_STACK;
+	out->system = evidence->system;
+	out->n = 1;
+	out->classes[0] = (struct attributed_class){
+		.operation = evidence->operations[0],
+		.summary = evidence->operations[0],
+		.text = "",
+		.collection = "",
+		.weight = PROFILE_SAMPLE_WEIGHT,
+	};
 }

@@ -152,19 +152,28 @@ static size_t inflate_by(struct inflater *i, uint8_t compressor, struct slice in
 	return 0;
 }
 
-/* A message with the header that it had before it was compressed. *length is what that declares. Returns the bytes written. */
-static size_t inflate_message(struct inflater *i, const uint8_t *header, struct slice body, uint8_t *out, size_t size,
-			      uint64_t *length)
+static bool is_deflated(const struct mongo_message *m)
 {
-	uint32_t inflated = le32(body.ptr + 4), room;
+	return m->opcode == OP_COMPRESSED && m->body.len >= MONGO_COMPRESSED_BYTES; /* else it is cut before that is said */
+}
 
-	if (inflated > MONGO_LONGEST_MESSAGE)
-		inflated = MONGO_LONGEST_MESSAGE;
-	room = size - MONGO_HEADER_BYTES < inflated ? size - MONGO_HEADER_BYTES : inflated;
+/* The message's length, header and all, before it was compressed. */
+static uint32_t inflated_length(const struct mongo_message *m)
+{
+	uint32_t inflated = le32(m->body.ptr + 4);
+
+	return MONGO_HEADER_BYTES + (inflated < MONGO_LONGEST_MESSAGE ? inflated : MONGO_LONGEST_MESSAGE);
+}
+
+/* A message with the header that it had before it was compressed. Returns the bytes written, at most what that declares. */
+static size_t inflate_message(struct inflater *i, const uint8_t *header, struct slice body, uint32_t length, uint8_t *out,
+			      size_t size)
+{
+	size_t room = (size < length ? size : length) - MONGO_HEADER_BYTES;
+
 	memcpy(out, header, MONGO_HEADER_BYTES);
-	put_le32(out, MONGO_HEADER_BYTES + inflated);
+	put_le32(out, length);
 	memcpy(out + 12, body.ptr, 4); /* the original opcode */
-	*length = MONGO_HEADER_BYTES + (uint64_t)inflated;
 	return MONGO_HEADER_BYTES +
 	       inflate_by(i, body.ptr[8],
 			  (struct slice){body.ptr + MONGO_COMPRESSED_BYTES, body.len - MONGO_COMPRESSED_BYTES},
@@ -181,15 +190,13 @@ size_t inflate_mongo(struct inflater *i, struct slice stream, uint64_t received,
 	size_t used = 0;
 
 	for (; mongo_next_message(&stream, &m); header = stream.ptr) {
-		bool deflated = m.opcode == OP_COMPRESSED && m.body.len >= MONGO_COMPRESSED_BYTES;
-		uint64_t gives = m.length;
+		uint32_t gives = is_deflated(&m) ? inflated_length(&m) : m.length;
 		size_t n = MONGO_HEADER_BYTES + m.body.len;
 
-		if (!whole || size - used < MONGO_HEADER_BYTES) {
-			whole = false;
+		if (!whole || size - used < MONGO_HEADER_BYTES || (m.opcode == OP_COMPRESSED && !is_deflated(&m))) {
 			n = 0;
-		} else if (deflated) {
-			n = inflate_message(i, header, m.body, out + used, size - used, &gives);
+		} else if (is_deflated(&m)) {
+			n = inflate_message(i, header, m.body, gives, out + used, size - used);
 		} else {
 			if (n > size - used)
 				n = size - used;
