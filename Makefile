@@ -122,14 +122,14 @@ REPLAY_FLAGS := $(ALL_CFLAGS) -Wno-unused-parameter $(SAN) -Itests/replay/shim -
 $(B)/tests/replay/%: tests/replay/%.c $(REPLAY_SRC) $(wildcard tests/replay/*.h bpf/*.h) $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(REPLAY_SRC) $(TEST_LIB_OBJ) $(LIBS)
-# MySQL's connections on the host, over recorded ones.
-$(B)/tests/replay/mysql: tests/replay/mysql.c $(wildcard bpf/*.h protocols/*.h) $(TEST_LIB_OBJ)
+# Connections of MySQL and MongoDB on the host, over recorded ones.
+$(B)/tests/replay/mysql $(B)/tests/replay/mongo: $(B)/tests/replay/%: tests/replay/%.c $(wildcard bpf/*.h protocols/*.h) $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(TEST_LIB_OBJ) $(LIBS)
 recordings: $(B)/tests/replay/record $(B)/tests/replay/replay
 	@/usr/bin/python3 tests/replay/make_recordings.py
 
-REPLAYS := $(B)/tests/replay/replay $(B)/tests/replay/mysql
+REPLAYS := $(B)/tests/replay/replay $(B)/tests/replay/mysql $(B)/tests/replay/mongo
 test: $(UNIT) $(REPLAYS) $(B)/wireprof
 	@set -e; for t in $(UNIT) $(REPLAYS); do echo "== $$t"; $$t; done
 
