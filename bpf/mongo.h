@@ -321,8 +321,16 @@ static __always_inline void mongo_keep_tail(struct mongo_connection *c, u64 buff
 
 	if (n > REPLY_TAIL_BYTES)
 		n = REPLY_TAIL_BYTES;
-	if (n == REPLY_TAIL_BYTES || at > REPLY_TAIL_BYTES)
+	if (n == REPLY_TAIL_BYTES)
 		at = 0;
+	if (at > REPLY_TAIL_BYTES) { /* only the end is needed */
+		u32 from = at - REPLY_TAIL_BYTES;
+
+		barrier_var(from);
+		if (from > REPLY_TAIL_BYTES || bpf_probe_read_kernel(c->tail, REPLY_TAIL_BYTES, &c->tail[from]))
+			return;
+		at = REPLY_TAIL_BYTES;
+	}
 	barrier_var(at);
 	barrier_var(n);
 	if (at <= REPLY_TAIL_BYTES && n <= REPLY_TAIL_BYTES &&
