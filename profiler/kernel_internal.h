@@ -17,6 +17,7 @@ struct kernel {
 	uint32_t go_generation;	   /* given out last */
 	uint32_t *dead_generations; /* whose goroutines are to be forgotten */
 	size_t n_dead, dead_capacity;
+	uint32_t goroutine_epochs; /* how long one may be silent, while they crowd */
 	struct bpf_link *follow[3];
 	struct bpf_link **samplers; /* one an online CPU */
 	size_t n_samplers;

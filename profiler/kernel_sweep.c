@@ -13,17 +13,23 @@
 /* Whether an entry is to be forgotten. */
 typedef bool (*dead_fn)(const struct kernel *k, const void *key, const void *value);
 
-static void sweep(const struct kernel *k, const struct bpf_map *map, void *key, void *next, void *value, dead_fn is_dead)
+/* Returns how many entries are left. */
+static size_t sweep(const struct kernel *k, const struct bpf_map *map, void *key, void *next, void *value, dead_fn is_dead)
 {
 	int fd = bpf_map__fd(map), more;
-	size_t key_size = bpf_map__key_size(map);
+	size_t key_size = bpf_map__key_size(map), left = 0;
 
 	for (more = bpf_map_get_next_key(fd, NULL, next); !more;) {
 		memcpy(key, next, key_size);
 		more = bpf_map_get_next_key(fd, key, next);
-		if (!bpf_map_lookup_elem(fd, key, value) && is_dead(k, key, value))
+		if (bpf_map_lookup_elem(fd, key, value))
+			continue;
+		if (is_dead(k, key, value))
 			bpf_map_delete_elem(fd, key);
+		else
+			left++;
 	}
+	return left;
 }
 
 static bool is_idle(const struct kernel *k, uint32_t used, uint32_t epochs)
@@ -82,7 +88,7 @@ static bool is_dead_goroutine(const struct kernel *k, const void *key, const voi
 
 static bool is_crowding_goroutine(const struct kernel *k, const void *key, const void *value)
 {
-	return is_dead_goroutine(k, key, value) || is_idle(k, ((const struct worker *)value)->used, IDLE_EPOCHS);
+	return is_dead_goroutine(k, key, value) || is_idle(k, ((const struct worker *)value)->used, k->goroutine_epochs);
 }
 
 static void sweep_mysql(struct kernel *k, bool full)
@@ -113,12 +119,17 @@ static void sweep_cursors(struct kernel *k, bool full)
 	sweep(k, k->skel->maps.cursors, &key, &next, &cursor, full ? is_crowding_cursor : is_dead_cursor);
 }
 
+/* Those that have come to their ends without reading to the end of their connections cannot be told from the silent ones. */
 static void sweep_goroutines(struct kernel *k, bool full)
 {
 	struct goroutine_key key, next;
 	struct worker worker;
 
-	sweep(k, k->skel->maps.goroutines, &key, &next, &worker, full ? is_crowding_goroutine : is_dead_goroutine);
+	for (k->goroutine_epochs = IDLE_EPOCHS;; k->goroutine_epochs /= 4)
+		if (sweep(k, k->skel->maps.goroutines, &key, &next, &worker, full ? is_crowding_goroutine : is_dead_goroutine) <
+			    MAX_GOROUTINES * 3 / 4 ||
+		    !full || !k->goroutine_epochs)
+			break;
 	k->n_dead = 0;
 }
 
