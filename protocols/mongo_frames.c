@@ -3,7 +3,7 @@
  * The name of a function of FerretDB on the stack -> what it says of the request that runs there.
  *
  *	github.com/FerretDB/FerretDB/internal/clientconn.(*conn).run		     reads, and runs what it read
- *	github.com/FerretDB/FerretDB/internal/handler.(*Handler).MsgFind	     1.18 to 1.24
+ *	github.com/FerretDB/FerretDB/internal/handler.(*Handler).MsgFind	     1.16 to 1.24
  *	github.com/FerretDB/FerretDB/internal/handlers/sqlite.(*Handler).MsgFind.func1  older: pg, sqlite, hana, tigris
  *	github.com/FerretDB/FerretDB/v2/internal/handler.(*Handler).msgFind	     2.0 and later
  *

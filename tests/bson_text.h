@@ -120,10 +120,10 @@ static inline uint8_t bson_put_special(struct bson_text *b)
 		bson_put_string(b, text, n);
 		bson_put(b, padded, type == BSON_DB_POINTER ? 12 : 0);
 		break;
-	case BSON_CODE_WITH_SCOPE:
-		bson_put_number(b, 4 + 4 + n + 1 + 5 + 11 + n, 4);
+	case BSON_CODE_WITH_SCOPE: /* the scope: {s: text} */
+		bson_put_number(b, 0, 4);
 		bson_put_string(b, text, n);
-		bson_put_number(b, 5 + 11 + n - 3, 4); /* {s: text}: 4 + 1 + 2 + 4 + n + 1 + 1 */
+		bson_put_number(b, 4 + 3 + 4 + n + 1 + 1, 4);
 		bson_put(b, "\2s", 3);
 		bson_put_string(b, text, n);
 		bson_put(b, "", 1);
