@@ -52,7 +52,8 @@ class MongoServer:
 
     def __enter__(self):
         program = self.program or build()
-        self.directory = tempfile.mkdtemp(prefix="wireprof-mongo-")
+        # In memory, so that a request is work for a CPU, not for a disk.
+        self.directory = tempfile.mkdtemp(prefix="wireprof-mongo-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
         self.process = None
         try:
             self.log = open(os.path.join(self.directory, "log"), "w+", encoding="utf-8")
