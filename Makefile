@@ -4,6 +4,7 @@
 # make test     unit and property tests, with sanitizers
 # make live     tests against real servers (root)
 # make check    installs what is missing, then test and live
+# make clients  installs what Debian has no package of: drivers of MongoDB, and a current Go and node where those here are old
 # make demo     installs what is missing, builds, records a loaded redis-server
 # make lint     clang-tidy, dependency directions
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
@@ -94,7 +95,7 @@ BUILD_PACKAGES := gcc g++ libc6-dev clang bpftool libbpf-dev libelf-dev libdw-de
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
 CHECK_PACKAGES := $(DEMO_PACKAGES) libc6-dbg libcmocka-dev gdb golang-go rustc nodejs musl-tools binutils elfutils mariadb-server \
-	libmariadb-dev python3-pymysql python3-zstandard \
+	libmariadb-dev python3-pymysql python3-zstandard python3-venv ca-certificates \
 	sysbench x265 openssl xz-utils debuginfod libdebuginfod1 chromium chromium-driver python3-selenium procps util-linux libcap2-bin
 install = @tests/install-packages $(1)
 
@@ -102,12 +103,15 @@ demo-packages:
 	$(call install,$(DEMO_PACKAGES))
 check-packages:
 	$(call install,$(CHECK_PACKAGES))
+clients: # those packages are there already, or make check-packages brings them
+	@tests/install-clients
 
 # What is built needs the packages first, so these start make again.
 demo: demo-packages
 	@$(MAKE) --no-print-directory all
 	@/usr/bin/python3 tests/live/demo.py
 check: check-packages
+	@$(MAKE) --no-print-directory clients
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory live
 
@@ -197,7 +201,7 @@ clean:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all demo-packages check-packages demo check test live fuzz fuzz-build bench bench-sample bench-rows \
+.PHONY: all demo-packages check-packages clients demo check test live fuzz fuzz-build bench bench-sample bench-rows \
 	bench-classify bench-sql bench-memory bench-mysql bench-symbolize recordings lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy on the loopback in front of a server's socket, which keeps what each connection carries, byte by byte."""
+"""A proxy on the loopback in front of a server, which keeps what each connection carries, byte by byte."""
 import select
 import socket
 import threading
@@ -7,12 +7,13 @@ import threading
 
 class Proxy:
     """
-    with Proxy(path_of_the_servers_socket) as proxy: clients connect to 127.0.0.1, proxy.port. take() waits until the
-    connections so far have ended, and gives their chunks: [[(b"C" or b"S", bytes), ...], ...] by order of connecting.
+    with Proxy(path of the server's socket, or (host, port)) as proxy: clients connect to 127.0.0.1, proxy.port. take()
+    waits until the connections so far have ended, and gives their chunks: [[(b"C" or b"S", bytes), ...], ...] by order of
+    connecting.
     """
 
-    def __init__(self, server_path):
-        self.server_path = server_path
+    def __init__(self, server):
+        self.server = server
         self.connections, self.threads = [], []
 
     def __enter__(self):
@@ -36,8 +37,11 @@ class Proxy:
             thread.start()
 
     def _carry(self, client, chunks):
-        with client, socket.socket(socket.AF_UNIX) as server:
-            server.connect(self.server_path)
+        family = socket.AF_UNIX if isinstance(self.server, str) else socket.AF_INET
+        with client, socket.socket(family) as server:
+            server.connect(self.server)
+            if family == socket.AF_INET:
+                server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             to = {client: (server, b"C"), server: (client, b"S")}
             open_sides = [client, server]
             while open_sides:
@@ -49,10 +53,13 @@ class Proxy:
                             chunks.append((who, data))  # before the other side can answer it
                             other.sendall(data)
                             continue
-                        other.shutdown(socket.SHUT_WR)
                     except OSError:
                         pass
                     open_sides.remove(side)
+                    try:
+                        other.shutdown(socket.SHUT_WR)
+                    except OSError:
+                        pass
 
     def take(self):
         for thread in self.threads:
