@@ -135,7 +135,7 @@ void mongo_frame(struct slice function, struct query_frame *out)
 
 		if (!take(&rest, methods[i].method) || !at_end(rest))
 			continue;
-		*out = (struct query_frame){FRAME_COMMAND, methods[i].operations};
+		*out = (struct query_frame){FRAME_COMMAND, methods[i].operations, "mongodb"};
 		return;
 	}
 }
