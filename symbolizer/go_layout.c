@@ -21,9 +21,9 @@
 #define PROLOGUE_BYTES 64u /* in which systemstack reads g: by its 25th */
 
 /*
- * By the first minor version of Go 1 that has it. Measured by their DWARF: 1.13.8, 1.14.2, 1.19.8, 1.21.13, 1.22.10, 1.23.9,
- * 1.24.11, 1.25.5, 1.26.0, 1.26.8, 1.27.3. Of 1.15 to 1.18 and 1.20 there were stripped programs only, whose code and memory
- * agree with their neighbours' layout.
+ * By the first minor version of Go 1 that has it. Measured by the DWARF of programs of 1.13.8, 1.14.2, 1.19.8, 1.21.13,
+ * 1.22.10, 1.23.9, 1.24.11, 1.25.5, 1.26.0, 1.26.8 and 1.27.3; in the memory of stripped ones of 1.15, 1.16, 1.17.1, 1.18 and
+ * 1.20, while they ran.
  */
 static const struct row {
 	unsigned int minor;
