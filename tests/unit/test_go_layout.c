@@ -297,28 +297,21 @@ static void test_alignment(void **state)
 	expect_error(-EOPNOTSUPP);
 }
 
-/* Where there are sections, it may lie wherever the section is. */
-static void test_section(void **state)
+/* Where there are sections, it may lie wherever the section is; AT is in read-only data. */
+enum { AT = 0xb00, NAMES = GO_IMAGE_BYTES, HEADERS = NAMES + 0x40, WITH_SECTIONS = HEADERS + 3 * sizeof(Elf64_Shdr) };
+
+static void expect_with_section(uint64_t size, unsigned int goid)
 {
 	static const char names[] = "\0.shstrtab\0.go.buildinfo";
-	enum { NAMES = GO_IMAGE_BYTES, HEADERS = NAMES + 0x40, SIZE = HEADERS + 3 * sizeof(Elf64_Shdr), AT = 0xb80 };
-	static uint8_t bytes[SIZE];
-	Elf64_Shdr sh[3] = {
+	static uint8_t bytes[WITH_SECTIONS];
+	const Elf64_Shdr sh[3] = {
 		[1] = {.sh_name = 1, .sh_type = SHT_STRTAB, .sh_offset = NAMES, .sh_size = sizeof(names)},
 		[2] = {.sh_name = 11, .sh_type = SHT_PROGBITS, .sh_addr = GO_RODATA_VADDR + AT - GO_RODATA, .sh_offset = AT,
-		       .sh_size = 48},
+		       .sh_size = size},
 	};
 	Elf64_Ehdr *eh = (Elf64_Ehdr *)image.bytes;
 	struct go_layout l;
 
-	(void)state;
-	begin(20);
-	assert_true(image.n <= AT);
-	put_inline("go1.24.1");
-	memcpy(image.bytes + AT, image.bytes + INFO, 48);
-	memset(image.bytes + INFO, 0, INFO_BYTES);
-	expect_error(-EOPNOTSUPP);
-	put_inline("go1.22.1"); /* which comes second */
 	eh->e_shoff = HEADERS;
 	eh->e_shnum = 3;
 	eh->e_shentsize = sizeof(sh[0]);
@@ -327,10 +320,29 @@ static void test_section(void **state)
 	memcpy(bytes + NAMES, names, sizeof(names));
 	memcpy(bytes + HEADERS, sh, sizeof(sh));
 	assert_int_equal(layout_of(bytes, sizeof(bytes), &l), 0);
-	assert_int_equal(l.g_goid, 160);
-	memset(bytes + AT, 0, 48);
-	assert_int_equal(layout_of(bytes, sizeof(bytes), &l), 0);
-	assert_int_equal(l.g_goid, 152);
+	assert_int_equal(l.g_goid, goid);
+}
+
+static void test_section(void **state)
+{
+	char *info = (char *)image.bytes + AT;
+
+	(void)state;
+	begin(20);
+	assert_true(image.n <= AT);
+	put_inline("go1.24.1");
+	memcpy(info, image.bytes + INFO, 48);
+	memset(image.bytes + INFO, 0, INFO_BYTES);
+	expect_error(-EOPNOTSUPP);
+	put_inline("go1.22.1"); /* which comes second */
+	expect_with_section(48, 160);
+	expect_with_section(31, 152);
+	memset(info, 0, 48);
+	expect_with_section(48, 152);
+	/* a long version: 130 bytes, the first of which are needed */
+	memcpy(info, MAGIC "\2", 16);
+	snprintf(info + 32, 135, "\x82\1go1.24.1 X:%0119d", 1);
+	expect_with_section(164, 160);
 }
 
 /* --- the code --- */
@@ -372,6 +384,10 @@ static void test_other_code(void **state)
 	PUT_CODE(ENTRY "\x64\x48\x8b\x04\x25\x08\0\0\0"); /* above the thread pointer */
 	expect_error(-EOPNOTSUPP);
 	PUT_CODE(ENTRY "\x64\x48\x8b\x04\x25\xf9\xff\xff\xff"); /* no word */
+	expect_error(-EOPNOTSUPP);
+	PUT_CODE(ENTRY "\x64\x48\x8b\x84\x25\xf8\xff\xff\xff"); /* mov %fs:-8(%rbp),%rax */
+	expect_error(-EOPNOTSUPP);
+	PUT_CODE(ENTRY "\x64\x48\x8b\x04\x0d\xf8\xff\xff\xff"); /* mov %fs:-8(,%rcx),%rax */
 	expect_error(-EOPNOTSUPP);
 	PUT_CODE(ENTRY "\xff\xd7" READ_G); /* after a call */
 	expect_error(-EOPNOTSUPP);
