@@ -18,12 +18,10 @@
 #include "go_layout.h"
 #include "x86_64_length.h"
 
-#define PROLOGUE_BYTES 64u /* in which systemstack reads g: by its 25th */
-
 /*
- * By the first minor version of Go 1 that has it. Measured by their DWARF: 1.13.8, 1.14.2, 1.19.8, 1.21.13, 1.22.10, 1.23.9,
- * 1.24.11, 1.25.5, 1.26.0, 1.26.8, 1.27.3. Of 1.15 to 1.18 and 1.20 there were stripped programs only, whose code and memory
- * agree with their neighbours' layout.
+ * By the first minor version of Go 1 that has it. Measured by the DWARF of programs of 1.13.8, 1.14.2, 1.19.8, 1.21.13,
+ * 1.22.10, 1.23.9, 1.24.11, 1.25.5, 1.26.0, 1.26.8 and 1.27.3; in the memory of stripped ones of 1.15, 1.16, 1.17.1, 1.18 and
+ * 1.20, while they ran.
  */
 static const struct row {
 	unsigned int minor;
@@ -87,7 +85,7 @@ static bool reads_fs_by(const uint8_t *p, unsigned int n, unsigned int reg)
 	return n == 4 && memcmp(p, "\x64\x48\x8b", 3) == 0 && (p[3] & 0xc7) == reg;
 }
 
-/* The first access of a thread-local variable. */
+/* The first access of a thread-local variable, before control goes anywhere. */
 static bool read_tls(struct elf_bytes code, int32_t *tls)
 {
 	const uint8_t *p = code.data, *set = NULL;
@@ -118,8 +116,6 @@ static bool find_tls(const struct go_pclntab *g, int32_t *tls)
 		return false;
 	if (code.size > f.end - f.start)
 		code.size = f.end - f.start;
-	if (code.size > PROLOGUE_BYTES)
-		code.size = PROLOGUE_BYTES;
 	return read_tls(code, tls);
 }
 

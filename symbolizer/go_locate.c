@@ -196,8 +196,11 @@ bool go_pointer(const struct elf_object *o, uint64_t vaddr, uint64_t *out)
 		return false;
 	if (*out || !relocations(o, &b))
 		return true;
-	for (uint64_t i = 0; relocation_at(b, i, &r); i++)
-		if (r.r_offset == vaddr && ELF64_R_TYPE(r.r_info) == R_X86_64_RELATIVE)
-			*out = (uint64_t)r.r_addend;
+	for (uint64_t i = 0; relocation_at(b, i, &r); i++) {
+		if (r.r_offset != vaddr || ELF64_R_TYPE(r.r_info) != R_X86_64_RELATIVE)
+			continue;
+		*out = (uint64_t)r.r_addend;
+		break;
+	}
 	return true;
 }
