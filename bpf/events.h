@@ -123,7 +123,7 @@ _Static_assert(sizeof(struct table_chunk) == TABLE_CHUNK_BYTES, "shared layout")
 struct go_target {
 	__u32 generation; /* its number among all that were seen; 0: it is no Go program */
 	__s32 tls;
-	__u16 g_m, g_goid, m_curg, reserved;
+	__u16 g_m, g_goid, m_curg, reserved; /* g_goid 0: not known where, so that nothing is known of its requests */
 };
 
 struct target {

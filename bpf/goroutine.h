@@ -28,8 +28,10 @@ static __always_inline u64 go_word(u64 address)
 /* The goroutine that the current task works for; 0: none. *known: false where memory could not be read. */
 static __always_inline u64 current_goroutine(struct task_struct *task, const struct go_target *go, bool *known)
 {
-	u64 g = go_word(arch_thread_pointer(task) + (s64)go->tls), id;
+	u64 g = 0, id;
 
+	if (go->g_goid)
+		g = go_word(arch_thread_pointer(task) + (s64)go->tls);
 	*known = g;
 	if (!g)
 		return 0;

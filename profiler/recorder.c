@@ -98,14 +98,14 @@ void recorder_close(struct recorder *r)
 static void notice_go(struct recorder *r, struct process *process)
 {
 	struct elf_object *program = process_program(&r->processes, process);
-	struct go_layout layout;
+	struct go_layout layout = {.tls = 0};
 	struct go_target go = {.generation = 0};
 	int err = program ? elf_object_go_layout(program, &layout) : -ENOENT;
 
 	if (err == -EOPNOTSUPP)
-		message_warn("%s (%d): a Go program of an unknown version: its goroutines cannot be told apart, so that requests "
-			     "that move between threads are lost or mistaken", process->comm, process->pid);
-	if (err)
+		message_warn("%s (%d) is a Go program of a version that is not known: its goroutines cannot be told apart, and its "
+			     "samples carry no requests", process->comm, process->pid);
+	else if (err)
 		return;
 	go.tls = layout.tls;
 	go.g_m = layout.g_m;
