@@ -212,11 +212,17 @@ static __always_inline bool buffer_claim(u64 buffer, u64 sock)
 	return shared;
 }
 
-static __always_inline bool is_headers_first(u64 sock)
+/* Whether the server of a connection that is followed reads headers first. */
+static __always_inline bool is_headers_first(u64 sock, enum protocol protocol)
 {
-	const struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
+	const struct mysql_connection *mysql = NULL;
+	const struct mongo_connection *mongo = NULL;
 
-	return c && c->flags & MYSQL_HEADERS;
+	if (protocol == PROTOCOL_MYSQL)
+		mysql = bpf_map_lookup_elem(&connections, &sock);
+	else if (protocol == PROTOCOL_MONGO)
+		mongo = bpf_map_lookup_elem(&mongo_connections, &sock);
+	return (mysql && mysql->flags & MYSQL_HEADERS) || (mongo && mongo->flags & MONGO_HEADERS);
 }
 
 /*
@@ -226,16 +232,11 @@ static __always_inline bool is_headers_first(u64 sock)
  */
 static __always_inline bool is_aside(const struct worker *worker, const struct receive *r)
 {
-	const struct mongo_connection *mongo;
-
 	if (worker->protocol == PROTOCOL_ANY || worker->sock == r->sock)
 		return false;
 	if (worker->generation && worker->port != r->port)
 		return true;
-	if (worker->protocol == PROTOCOL_MYSQL)
-		return is_headers_first(worker->sock);
-	mongo = bpf_map_lookup_elem(&mongo_connections, &worker->sock);
-	return mongo && mongo->flags & MONGO_HEADERS;
+	return is_headers_first(worker->sock, worker->protocol);
 }
 
 static __always_inline void reply_is_out(struct worker *worker, u64 sock)
@@ -351,23 +352,26 @@ static __always_inline bool may_be_mysql(const struct worker *worker, const stru
 }
 
 /* A function of its own, to be verified once for threads and goroutines. */
-__noinline int receive(struct worker *worker, const struct receive *r)
+__noinline int receive(struct worker *worker, const struct receive *received)
 {
-	if (!worker || !r)
+	struct receive r;
+
+	if (!worker || !received)
 		return 0;
+	r = *received; /* before Linux 6.2, keys of maps may lie in no memory but the function's own */
 	worker->used = epoch;
-	if (may_be_mysql(worker, r) && mysql_receive(worker, r))
+	if (may_be_mysql(worker, &r) && mysql_receive(worker, &r))
 		return 0;
-	if (may_be_mongo(worker, r) && mongo_receive(worker, r))
+	if (may_be_mongo(worker, &r) && mongo_receive(worker, &r))
 		return 0;
-	if (r->bytes <= 0) {
-		receive_nothing(worker, r);
+	if (r.bytes <= 0) {
+		receive_nothing(worker, &r);
 		return 0;
 	}
-	if (is_aside(worker, r))
+	if (is_aside(worker, &r))
 		return 0;
-	if (r->buffer) {
-		receive_bytes(worker, r);
+	if (r.buffer) {
+		receive_bytes(worker, &r);
 	} else {
 		serves_nobody(worker);
 		worker->bypass = 1;
