@@ -111,12 +111,13 @@ static void begin_command(struct mongo_shape *shape, struct mongo_list *list, co
 	mongo_list_add(shape, list, MONGO_RANK_NAME);
 }
 
-static void put_flag(struct mongo_shape *shape, struct mongo_list *list, const char *name)
+/* A field that the message has as a number in front. */
+static void put_flag(struct mongo_shape *shape, struct mongo_list *list, enum mongo_mode mode, const char *name)
 {
 	static const uint8_t is_true[] = {1};
 	struct bson_element flag = {BSON_BOOLEAN, true, text(name), {is_true, 1}};
 
-	mongo_put_field(shape, list, MODE_STATEMENT, &flag);
+	mongo_put_field(shape, list, mode, &flag);
 }
 
 /* "updates: [{q: ..., u: ...}]" or "deletes: [{q: ..., limit: ?}]" */
@@ -130,11 +131,11 @@ static bool put_statement(struct mongo_shape *shape, struct reader *r, bool upda
 	mongo_put_string(shape, updates ? "updates: [" : "deletes: [");
 	mongo_list_begin(shape, &list, '{', ORDER_SORTED);
 	if (more && !updates)
-		put_flag(shape, &list, "limit");
+		put_flag(shape, &list, MODE_STATEMENT, "limit");
 	if (more && updates && flags & UPDATE_MULTI)
-		put_flag(shape, &list, "multi");
+		put_flag(shape, &list, MODE_STATEMENT, "multi");
 	if (more && updates && flags & UPDATE_UPSERT)
-		put_flag(shape, &list, "upsert");
+		put_flag(shape, &list, MODE_STATEMENT, "upsert");
 	more = more && take_document(r, "q", &document) && mongo_put_field(shape, &list, MODE_STATEMENT, &document);
 	if (updates)
 		more = more && take_document(r, "u", &document) && mongo_put_field(shape, &list, MODE_STATEMENT, &document);
@@ -209,10 +210,8 @@ static void build_find(struct reader *r, struct slice collection, struct query_c
 
 	take_number(r);
 	begin_command(&shape, &list, "find", collection);
-	if (skip) {
-		mongo_put_string(&shape, "skip: ?");
-		mongo_list_add(&shape, &list, MONGO_RANK_OTHER);
-	}
+	if (skip)
+		put_flag(&shape, &list, MODE_COMMAND, "skip");
 	whole = take_document(r, "filter", &query);
 	if (whole)
 		whole = unwrap(&query, &inner) ? put_wrapped(&shape, &list, &query)
