@@ -489,7 +489,7 @@ static void test_cuts(void **state)
 	(void)state;
 	expect_cut(find, "find", "find", "{find: ...");
 	expect_cut(find, "order", "find", "{find: ...");
-	expect_cut(find, "filter", "find orders", "{find: \"orders\", filter: {...");
+	expect_cut(find, "filter", "find orders", "{find: \"orders\", ...");
 	expect_cut(find, "aa", "find orders", "{find: \"orders\", filter: {b: ?, aa: {...");
 	expect_cut(find, "$gt", "find orders", "{find: \"orders\", filter: {b: ?, aa: {$gt: ?, ...");
 	expect_cut(find, "$lt", "find orders", "{find: \"orders\", filter: {b: ?, aa: {$gt: ?, $lt: ?, ...");
