@@ -296,7 +296,7 @@ static int open_command(const struct bson_element *body, struct bson_element *fi
 int mongo_class_build(const struct mongo_command *command, struct query_class *out)
 {
 	struct mongo_command explained = {.sections = {.left = 0}};
-	struct bson_element first, inner;
+	struct bson_element first = {.whole = false}, inner = first;
 	struct mongo_shape shape;
 	char name[QUERY_OPERATION_BYTES] = "unknown";
 	int got = open_command(&command->body, &first);
