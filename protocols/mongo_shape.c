@@ -326,5 +326,5 @@ void mongo_shape_finish(const struct mongo_shape *shape, bool whole, char out[st
 		end = "...";
 	}
 	memcpy(out, text, n);
-	strcpy(out + n, end);
+	memcpy(out + n, end, strlen(end) + 1);
 }
