@@ -122,24 +122,32 @@ static int scoped_size(struct slice value, size_t left, size_t *out)
 	return string_size(at_most((struct slice){value.ptr + 4, value.len - 4}, code_left), code_left, &code);
 }
 
-static int counted_size(uint8_t type, struct slice value, size_t left, size_t *out)
+/* A string, then an id of 12 bytes. */
+static int pointer_size(struct slice value, size_t left, size_t *out)
 {
-	size_t more = type == BSON_BINARY ? 5 : type == BSON_DB_POINTER ? 12 : 0;
-	uint32_t n;
 	int err;
 
-	if (type == BSON_STRING || type == BSON_CODE || type == BSON_SYMBOL || type == BSON_DB_POINTER) {
-		err = left < more ? -EPROTO : string_size(at_most(value, left - more), left - more, out);
-		*out += !err && *out != SIZE_UNKNOWN ? more : 0;
-		return err;
-	}
+	*out = SIZE_UNKNOWN;
+	if (left < 12)
+		return -EPROTO;
+	err = string_size(at_most(value, left - 12), left - 12, out);
+	if (!err && *out != SIZE_UNKNOWN)
+		*out += 12;
+	return err;
+}
+
+/* A length: of a document, its own included; of binary data, without it and the subtype. */
+static int counted_size(uint8_t type, struct slice value, size_t *out)
+{
+	uint32_t n;
+
 	*out = SIZE_UNKNOWN;
 	if (value.len < 4)
 		return 0;
 	n = le32(value.ptr);
 	if (n > INT32_MAX || (type != BSON_BINARY && n < BSON_LEAST_BYTES))
 		return -EPROTO;
-	*out = n + more;
+	*out = type == BSON_BINARY ? 5 + (size_t)n : n;
 	return 0;
 }
 
@@ -181,11 +189,13 @@ static int value_size(uint8_t type, struct slice value, size_t left, size_t *out
 	case BSON_STRING:
 	case BSON_CODE:
 	case BSON_SYMBOL:
+		return string_size(value, left, out);
 	case BSON_DB_POINTER:
+		return pointer_size(value, left, out);
 	case BSON_BINARY:
 	case BSON_DOCUMENT:
 	case BSON_ARRAY:
-		return counted_size(type, value, left, out);
+		return counted_size(type, value, out);
 	default:
 		return -EPROTO;
 	}

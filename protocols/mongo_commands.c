@@ -99,8 +99,8 @@ bool mongo_add_word(struct query_class *class, struct slice word)
 
 void mongo_set_class(struct query_class *class, const char *operation, struct slice collection)
 {
-	strcpy(class->operation, operation);
-	strcpy(class->summary, operation);
+	mongo_copy_name(class->operation, sizeof(class->operation), mongo_slice(operation));
+	mongo_copy_name(class->summary, sizeof(class->summary), mongo_slice(operation));
 	mongo_copy_name(class->collection, sizeof(class->collection), collection);
 	mongo_add_word(class, collection);
 }
@@ -225,7 +225,7 @@ static void add_details(struct query_class *class, const struct mongo_command *c
 		add_namespaces(class, command);
 	else if (mongo_is(first->key, "hello") || mongo_is(first->key, "isMaster") || mongo_is(first->key, "ismaster"))
 		if (has_client(command) || ends_whole(command))
-			strcat(class->summary, has_client(command) ? " handshake" : " heartbeat");
+			mongo_add_word(class, mongo_slice(has_client(command) ? "handshake" : "heartbeat"));
 }
 
 /* --- text --- */
@@ -276,7 +276,7 @@ static bool put_command(struct mongo_shape *shape, const struct mongo_command *c
 	while (!got && (got = mongo_next_section(&sections, &field)) == 1)
 		got = field.type != MONGO_SEQUENCE || mongo_put_field(shape, &list, mode, &field) ? 0 : -EAGAIN;
 	if (inserts) { /* whatever of them is captured */
-		field = (struct bson_element){.type = BSON_ARRAY, .key = {(const uint8_t *)"documents", 9}};
+		field = (struct bson_element){.type = BSON_ARRAY, .key = mongo_slice("documents")};
 		mongo_put_field(shape, &list, mode, &field);
 	}
 	return mongo_list_end(shape, &list, '}', !got || inserts);
@@ -296,7 +296,7 @@ static int open_command(const struct bson_element *body, struct bson_element *fi
 int mongo_class_build(const struct mongo_command *command, struct query_class *out)
 {
 	struct mongo_command explained = {.sections = {.left = 0}};
-	struct bson_element first, inner;
+	struct bson_element first = {.whole = false}, inner = first;
 	struct mongo_shape shape;
 	char name[QUERY_OPERATION_BYTES] = "unknown";
 	int got = open_command(&command->body, &first);
@@ -305,7 +305,7 @@ int mongo_class_build(const struct mongo_command *command, struct query_class *o
 		return got ? got : -EPROTO;
 	if (!is_command_name(first.key)) {
 		mongo_set_class(out, name, (struct slice){0});
-		strcpy(out->text, name);
+		mongo_copy_name(out->text, sizeof(out->text), mongo_slice(name));
 		return 0;
 	}
 	memcpy(name, first.key.ptr, first.key.len);
@@ -325,8 +325,8 @@ int mongo_class_build(const struct mongo_command *command, struct query_class *o
 
 bool mongo_command_database(const struct mongo_command *command, struct slice *out)
 {
+	struct bson_element value = {.whole = false};
 	struct slice database, collection;
-	struct bson_element value;
 	struct mongo_items items;
 
 	if (command->database.len) {

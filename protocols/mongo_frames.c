@@ -7,7 +7,7 @@
  *	github.com/FerretDB/FerretDB/internal/handlers/sqlite.(*Handler).MsgFind.func1  older: pg, sqlite, hana, tigris
  *	github.com/FerretDB/FerretDB/v2/internal/handler.(*Handler).msgFind	     2.0 and later
  *
- * A closure (.func1) and the wrapper of a method value (-fm) are the method's. mongod's functions are not here: its releases
+ * A closure (.func1) and the wrapper of a method value (-fm) of a handler's method are the method's. mongod's functions are not here: its releases
  * come without their names.
  */
 #include <string.h>
@@ -124,8 +124,8 @@ void mongo_frame(struct slice function, struct query_frame *out)
 	if (!take(&name, FERRETDB))
 		return;
 	take(&name, "v2/");
-	if (take(&name, "internal/clientconn.(*conn).run") && at_end(name)) {
-		out->kind = FRAME_READ;
+	if (take(&name, "internal/clientconn.(*conn).run")) { /* a closure of it is a goroutine beside it */
+		out->kind = name.len ? FRAME_PLAIN : FRAME_READ;
 		return;
 	}
 	if (!take_package(&name) || !take(&name, ".(*Handler).") || (!take(&name, "Msg") && !take(&name, "msg")))

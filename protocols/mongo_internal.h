@@ -3,6 +3,7 @@
 #ifndef WIREPROF_MONGO_INTERNAL_H
 #define WIREPROF_MONGO_INTERNAL_H
 
+#include <string.h>
 #include "bson.h"
 #include "mongo.h"
 #include "mongo_wire.h"
@@ -49,6 +50,11 @@ int mongo_items_next(struct mongo_items *items, struct bson_element *out);
 void mongo_split(struct slice name, struct slice *database, struct slice *collection);
 
 bool mongo_is(struct slice name, const char *text);
+
+static inline struct slice mongo_slice(const char *text)
+{
+	return (struct slice){(const uint8_t *)text, strlen(text)};
+}
 
 /* --- mongo_names.c --- */
 

@@ -70,7 +70,7 @@ static bool take_document(struct reader *r, const char *name, struct bson_elemen
 		return false;
 	}
 	captured = n < r->rest.len ? n : r->rest.len;
-	*out = (struct bson_element){BSON_DOCUMENT, n == captured, {(const uint8_t *)name, strlen(name)}, {r->rest.ptr, captured}};
+	*out = (struct bson_element){BSON_DOCUMENT, n == captured, mongo_slice(name), {r->rest.ptr, captured}};
 	r->rest.ptr += captured;
 	r->rest.len -= captured;
 	r->left -= n;
@@ -95,28 +95,24 @@ static struct reader begin(const struct mongo_message *m, struct slice *database
 
 /* --- commands that are written here --- */
 
-static struct slice text(const char *string)
-{
-	return (struct slice){(const uint8_t *)string, strlen(string)};
-}
-
 static void begin_command(struct mongo_shape *shape, struct mongo_list *list, const char *operation, struct slice collection)
 {
 	char name[MONGO_NAME_BYTES];
 
 	shape->n = shape->depth = 0;
 	mongo_list_begin(shape, list, '{', ORDER_SORTED);
-	mongo_put_key(shape, text(operation));
+	mongo_put_key(shape, mongo_slice(operation));
 	mongo_put(shape, name, mongo_show_name(collection, name));
 	mongo_list_add(shape, list, MONGO_RANK_NAME);
 }
 
-static void put_flag(struct mongo_shape *shape, struct mongo_list *list, const char *name)
+/* A field that the message has as a number in front. */
+static void put_flag(struct mongo_shape *shape, struct mongo_list *list, enum mongo_mode mode, const char *name)
 {
 	static const uint8_t is_true[] = {1};
-	struct bson_element flag = {BSON_BOOLEAN, true, text(name), {is_true, 1}};
+	struct bson_element flag = {BSON_BOOLEAN, true, mongo_slice(name), {is_true, 1}};
 
-	mongo_put_field(shape, list, MODE_STATEMENT, &flag);
+	mongo_put_field(shape, list, mode, &flag);
 }
 
 /* "updates: [{q: ..., u: ...}]" or "deletes: [{q: ..., limit: ?}]" */
@@ -130,11 +126,11 @@ static bool put_statement(struct mongo_shape *shape, struct reader *r, bool upda
 	mongo_put_string(shape, updates ? "updates: [" : "deletes: [");
 	mongo_list_begin(shape, &list, '{', ORDER_SORTED);
 	if (more && !updates)
-		put_flag(shape, &list, "limit");
+		put_flag(shape, &list, MODE_STATEMENT, "limit");
 	if (more && updates && flags & UPDATE_MULTI)
-		put_flag(shape, &list, "multi");
+		put_flag(shape, &list, MODE_STATEMENT, "multi");
 	if (more && updates && flags & UPDATE_UPSERT)
-		put_flag(shape, &list, "upsert");
+		put_flag(shape, &list, MODE_STATEMENT, "upsert");
 	more = more && take_document(r, "q", &document) && mongo_put_field(shape, &list, MODE_STATEMENT, &document);
 	if (updates)
 		more = more && take_document(r, "u", &document) && mongo_put_field(shape, &list, MODE_STATEMENT, &document);
@@ -193,7 +189,7 @@ static bool put_wrapped(struct mongo_shape *shape, struct mongo_list *list, cons
 		got = 0;
 		if (!shown)
 			continue;
-		field.key = text(shown);
+		field.key = mongo_slice(shown);
 		got = mongo_put_field(shape, list, MODE_COMMAND, &field) ? 0 : -EAGAIN;
 	}
 	return !got;
@@ -209,10 +205,8 @@ static void build_find(struct reader *r, struct slice collection, struct query_c
 
 	take_number(r);
 	begin_command(&shape, &list, "find", collection);
-	if (skip) {
-		mongo_put_string(&shape, "skip: ?");
-		mongo_list_add(&shape, &list, MONGO_RANK_OTHER);
-	}
+	if (skip)
+		put_flag(&shape, &list, MODE_COMMAND, "skip");
 	whole = take_document(r, "filter", &query);
 	if (whole)
 		whole = unwrap(&query, &inner) ? put_wrapped(&shape, &list, &query)
@@ -259,7 +253,7 @@ int mongo_legacy_build(const struct mongo_message *m, struct query_class *out)
 
 	if (m->opcode == OP_COMPRESSED) {
 		mongo_set_class(out, "unknown", (struct slice){0});
-		strcpy(out->text, "unknown");
+		mongo_copy_name(out->text, sizeof(out->text), mongo_slice("unknown"));
 		return 0;
 	}
 	if (r.err)
@@ -272,7 +266,7 @@ int mongo_legacy_build(const struct mongo_message *m, struct query_class *out)
 		break;
 	case OP_KILL_CURSORS:
 		mongo_set_class(out, "killCursors", collection);
-		strcpy(out->text, "{killCursors: ?, cursors: ?}");
+		mongo_copy_name(out->text, sizeof(out->text), mongo_slice("{killCursors: ?, cursors: ?}"));
 		break;
 	default:
 		mongo_set_class(out, operation, collection);

@@ -16,7 +16,7 @@
 #define PART_MAX  64 /* bytes of a part that may be a name */
 #define HEX_MIN	  8
 #define UUID_BYTES 36
-#define PATH_MAX_BYTES 128 /* of the path of a field in an expression */
+#define PATH_BYTES 128 /* of the path of a field in an expression */
 
 static bool is_digit(uint8_t byte)
 {
@@ -177,25 +177,25 @@ size_t mongo_show_name(struct slice name, char out[static MONGO_NAME_BYTES])
 	return quote(name, false, out, MONGO_NAME_BYTES);
 }
 
-bool mongo_is_path(struct slice text)
+/* Letters, digits, '_' and '.', and at least one. */
+static bool is_dotted(struct slice text)
 {
-	size_t i = 1;
-
-	if (text.len < 2 || text.len > PATH_MAX_BYTES || text.ptr[0] != '$')
-		return false;
-	if (text.ptr[1] == '$')
-		i = 2;
-	if (i == text.len)
-		return false;
-	for (; i < text.len; i++)
+	for (size_t i = 0; i < text.len; i++)
 		if (!is_letter(text.ptr[i]) && !is_digit(text.ptr[i]) && text.ptr[i] != '_' && text.ptr[i] != '.')
 			return false;
-	return true;
+	return text.len && text.len <= PATH_BYTES;
+}
+
+bool mongo_is_path(struct slice text)
+{
+	size_t signs = text.len < 2 || text.ptr[0] != '$' ? 0 : text.ptr[1] == '$' ? 2 : 1;
+
+	return signs && is_dotted((struct slice){text.ptr + signs, text.len - signs});
 }
 
 bool mongo_is_key(struct slice text)
 {
-	return text.len <= PATH_MAX_BYTES && is_bare(text);
+	return is_dotted(text);
 }
 
 size_t mongo_copy_name(char *out, size_t size, struct slice name)

@@ -260,6 +260,12 @@ static bool is_empty(const struct bson_element *value)
 	return value->type == BSON_DOCUMENT && bson_length(value->value) == BSON_LEAST_BYTES;
 }
 
+/* Cut before it says whether it is empty. */
+static bool may_be_empty(const struct bson_element *value)
+{
+	return value->type == BSON_DOCUMENT && value->value.len < 4;
+}
+
 static bool is_true(const struct bson_element *value)
 {
 	int64_t number;
@@ -274,6 +280,8 @@ bool mongo_put_field(struct mongo_shape *shape, struct mongo_list *list, enum mo
 
 	if (inner == MODE_LEFT_OUT || (inner == MODE_TRUE && !is_true(field)) || (known && known->skip_empty && is_empty(field)))
 		return true;
+	if (known && known->skip_empty && may_be_empty(field))
+		return false;
 	mongo_put_key(shape, field->key);
 	if (inner == MODE_TRUE)
 		mongo_put_string(shape, "true");
@@ -318,5 +326,5 @@ void mongo_shape_finish(const struct mongo_shape *shape, bool whole, char out[st
 		end = "...";
 	}
 	memcpy(out, text, n);
-	strcpy(out + n, end);
+	memcpy(out + n, end, strlen(end) + 1);
 }
