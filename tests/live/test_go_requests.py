@@ -39,7 +39,7 @@ class Requests(CompiledTest):
             self.programs[how] = go_load.build(*how[:2], os.path.join(self.built.name, "%s-%d" % (how[1], len(self.programs))), *how[2:])
         return self.programs[how]
 
-    def recorded(self, go, name, *loads, options=(), flags=(), env=None, seconds=3):
+    def recorded(self, go, name, *loads, options=(), flags=(), env=None, seconds=4):
         """The samples of a server under these loads, whose connections were open before the recording, and after it."""
         server = self.start(self.build(go, name, *flags), *options, ready=False)
         port = int(read_line(server).rsplit(":", 1)[1])
@@ -78,6 +78,8 @@ class Requests(CompiledTest):
         self.assertEqual(set(by(others, "db_operation_name")), {None} if others else set(), by(others, "db_operation_name", "phase"))
 
     def assert_requests(self, samples, protocol, what, least=0.98):
+        # Of a MySQL connection that was open before, the first few commands are not known (some 5 ms each).
+        least = min(least, 0.95) if isinstance(protocol, go_load.Mysql) else least
         unnamed = self.assert_never_crossed(samples, protocol)
         print("    %-40s %6.2f s in handlers, %.2f %% without request" %
               (what, sum(cpu(own) for own in of_kind(samples, "burn").values()), 100 * unnamed), flush=True)
