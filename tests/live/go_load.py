@@ -13,29 +13,32 @@ from redis_server import encode
 KINDS = "ABC"
 
 
-def build(go, name, out):
+def build(go, name, out, *flags):
     """Compiles go_resp or go_mysql by this Go."""
     env = dict(os.environ, GO111MODULE="off", CGO_ENABLED="0", GOTOOLCHAIN="local")
-    subprocess.run([go, "build", "-o", out, name + ".go", "go_hops.go"], check=True, cwd=PROGRAMS, env=env)
+    subprocess.run([go, "build", "-o", out, *flags, name + ".go", "go_hops.go"], check=True, cwd=PROGRAMS, env=env)
     return out
 
 
 class Resp:
     """How to talk to go_resp."""
+    OPERATIONS = {"A": "DECRBY", "B": "INCRBY", "C": "LPUSH"}
+    GOODBYE = "SAVE"
 
     def request(self, kind, units, random):
-        return encode("SPIN" + kind, "key%s:%d" % (kind.lower(), random.randrange(10_000)), units), len("+OK\r\n")
+        return encode(self.OPERATIONS[kind], "key%s:%d" % (kind.lower(), random.randrange(10_000)), units), len("+OK\r\n")
 
     def goodbye(self, units):
-        return encode("BYE", units)
+        return encode(self.GOODBYE, units)
 
     def greet(self, connection):
         pass
 
-    @staticmethod
-    def labels(kind):
+    @classmethod
+    def labels(cls, kind):
         """What a sample of such a request is to carry."""
-        return {"db_system_name": "redis", "db_operation_name": "SPIN" + kind, "db_query_summary": "SPIN%s key%s:*" % (kind, kind.lower())}
+        operation = cls.OPERATIONS[kind]
+        return {"db_system_name": "redis", "db_operation_name": operation, "db_query_summary": "%s key%s:*" % (operation, kind.lower())}
 
 
 class Mysql:
@@ -43,6 +46,7 @@ class Mysql:
     OPERATIONS = {"A": ("SELECT", "SELECT v FROM burn_a WHERE note = 'x%d' AND n = %d", "SELECT burn_a"),
                   "B": ("UPDATE", "UPDATE burn_b SET v = %d WHERE n = %d", "UPDATE burn_b"),
                   "C": ("DELETE", "DELETE FROM burn_c WHERE v = %d OR n = %d", "DELETE burn_c")}
+    GOODBYE = "QUIT"
 
     def request(self, kind, units, random):
         text = self.OPERATIONS[kind][1] % (random.randrange(10_000), units)
