@@ -44,6 +44,7 @@
 #define MAX_CURSORS	  4096	/* of MongoDB, open and remembered */
 #define MAX_GOROUTINES	  65536 /* that serve connections */
 #define STREAM_BYTES	  4096	/* of a command, copied when received */
+#define END_BYTES	  256	/* of a longer one of MongoDB's, from its end: there, its database may be */
 #define REPLY_TAIL_BYTES  512	/* of a reply, where a cursor's id is */
 #define ORIGIN_BYTES	  256	/* of the command that chose the schema */
 
@@ -249,10 +250,11 @@ struct mongo_connection {
 	__u32 reply_left; /* of the reply, still to be sent */
 	__u16 messages;	 /* of the batch: begun, */
 	__u16 whole;	 /* and received to the end */
-	__u16 tail_bytes;
+	__u16 tail_bytes, end_bytes;
 	__u8 header_bytes; /* of the next message's header, so far */
-	__u8 reserved[5];
+	__u8 reserved[3];
 	__u8 header[MONGO_HEADER_BYTES];
+	__u8 end[END_BYTES]; /* of the message, where that is longer than stream */
 	__u8 tail[2 * REPLY_TAIL_BYTES]; /* of the reply: its end, and what was sent behind that */
 	__u32 bytes;			 /* in stream; from here on as in struct prepared_statement */
 	__u8 stream[2 * STREAM_BYTES];
@@ -381,7 +383,7 @@ enum sample_flags {
 	SOCKET_NAMED = 1 << 5,	   /* AF_UNIX: bound to a path, so the server's side */
 	REQUEST_MYSQL = 1 << 6,	   /* from the connections map: head is the origin, tail the stream */
 	REQUEST_PREPARED = 1 << 7, /* tail is the stream that prepared the statement, or opened the cursor */
-	REQUEST_MONGO = 1 << 8,	   /* from the mongo_connections map: tail is the stream */
+	REQUEST_MONGO = 1 << 8,	   /* from the mongo_connections map: head is the end, tail the stream */
 };
 
 struct sample_event {
@@ -408,7 +410,7 @@ _Static_assert(sizeof(struct event_header) == 16, "shared layout");
 _Static_assert(sizeof(struct mysql_connection) == 108 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_statement) == 4 + STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
-_Static_assert(sizeof(struct mongo_connection) == 100 + 2 * REPLY_TAIL_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
+_Static_assert(sizeof(struct mongo_connection) == 100 + END_BYTES + 2 * REPLY_TAIL_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct worker) == 48, "shared layout");
 _Static_assert(sizeof(struct target) == 24, "shared layout");
 _Static_assert(sizeof(struct process_event) == 24, "shared layout");

@@ -205,12 +205,23 @@ static __always_inline void mongo_look_for_cursor(struct mongo_connection *c)
 	}
 }
 
+/* Drivers that put a bulk's documents into the command name its database behind them. */
+static __always_inline void mongo_keep_end(struct mongo_connection *c)
+{
+	u32 n = c->n < END_BYTES ? c->n : END_BYTES;
+
+	if (c->received > STREAM_BYTES && !bpf_probe_read_user(c->end, n, (void *)(c->buffer + c->n - n)))
+		c->end_bytes = n;
+}
+
 static __always_inline void mongo_complete(struct worker *worker, struct mongo_connection *c)
 {
 	c->flags &= ~MONGO_OPENS;
-	c->cursor = c->reply_left = c->tail_bytes = 0;
-	if (c->messages == 1)
+	c->cursor = c->reply_left = c->tail_bytes = c->end_bytes = 0;
+	if (c->messages == 1) {
 		mongo_look_for_cursor(c);
+		mongo_keep_end(c);
+	}
 	worker->awaits_reply = c->cursor || c->flags & MONGO_OPENS;
 	if (!watches_replies) {
 		watches_replies = true;

@@ -83,8 +83,13 @@ static __always_inline u32 copy_mysql(struct scratch *s, const struct mysql_conn
 	return copy_command(s, mysql_prepared(c, sock), c->stream, c->bytes, at);
 }
 
+/* Of MongoDB, with its end before that. */
 static __always_inline u32 copy_mongo(struct scratch *s, const struct mongo_connection *c, u32 at)
 {
+	if (copy_bytes(s, at, c->end_bytes, END_BYTES, c->end)) {
+		s->event.head_bytes = c->end_bytes;
+		at += s->event.head_bytes;
+	}
 	return copy_command(s, mongo_opener(c, s->event.h.pid), c->stream, c->bytes, at);
 }
 

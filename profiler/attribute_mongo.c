@@ -23,6 +23,7 @@ static enum query_verdict classify(struct attributor *a, const struct sample *s,
 		return QUERY_STALE;
 	in.stream.len = inflate_mongo(a->inflater, s->tail, in.received, plain, sizeof(plain), &in.received);
 	in.stream.ptr = plain;
+	in.end = s->head;
 	mongo_database(&in, out->namespace);
 	return mongo_classify(&in, &out->batch);
 }

@@ -112,6 +112,37 @@ static bool message_database(const struct mongo_message *m, struct slice *out)
 	return !mongo_open_message(m, &command) && mongo_command_database(&command, out);
 }
 
+/* Whether this is the end of a document from an element "$db" on; its name. */
+static bool ends_with_database(struct slice end, struct slice *out)
+{
+	struct bson_reader reader = {end, end.len};
+	struct bson_element element;
+	int err = bson_next(&reader, &element);
+
+	if (err != 1 || element.key.len != 3 || memcmp(element.key.ptr, "$db", 3) || !bson_text(&element, out))
+		return false;
+	while (err == 1)
+		err = bson_next(&reader, &element);
+	return !err && reader.left <= 1;
+}
+
+/*
+ * The database that a message's end names, in its last section, a body. A field "$db" of a document inside (DBRef) is
+ * followed by the ends of the documents around it, which is none of one document.
+ */
+static bool end_database(const struct mongo_batch *batch, struct slice *out)
+{
+	const uint8_t *flags = batch->stream.ptr + MONGO_HEADER_BYTES;
+	struct slice end = batch->end;
+
+	if (batch->stream.len >= MONGO_HEADER_BYTES + 4 && le32(flags) & MONGO_CHECKSUM && end.len >= 4)
+		end.len -= 4;
+	for (; end.len; end.ptr++, end.len--)
+		if (*end.ptr == BSON_STRING && ends_with_database(end, out))
+			return true;
+	return false;
+}
+
 void mongo_database(const struct mongo_batch *batch, char out[static MONGO_DATABASE_BYTES])
 {
 	struct slice stream = batch->stream, database, first = {0};
@@ -121,7 +152,9 @@ void mongo_database(const struct mongo_batch *batch, char out[static MONGO_DATAB
 	while (mongo_next_message(&stream, &m)) {
 		if (m.opcode == OP_KILL_CURSORS)
 			continue;
-		if (!message_database(&m, &database) || !database.len)
+		if (!message_database(&m, &database) && !end_database(batch, &database))
+			return;
+		if (!database.len)
 			return;
 		if (first.len && (first.len != database.len || memcmp(first.ptr, database.ptr, first.len)))
 			return;

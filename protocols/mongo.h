@@ -23,6 +23,7 @@
 struct mongo_batch {
 	struct slice stream; /* with no OP_COMPRESSED in it: see inflate_mongo() */
 	uint64_t received;   /* its bytes so far; more than stream has where that is cut */
+	struct slice end;    /* then, the last bytes of it, if they are known and it is one message; else empty */
 };
 
 /*
@@ -32,7 +33,7 @@ struct mongo_batch {
  */
 enum query_verdict mongo_classify(const struct mongo_batch *batch, struct query_batch *out);
 
-/* The database that the batch's commands name; "" where that is cut off, or where they name several. */
+/* The database that the batch's commands name; "" where that is in neither stream nor end, or where they name several. */
 void mongo_database(const struct mongo_batch *batch, char out[static MONGO_DATABASE_BYTES]);
 
 /* Whether these are the first bytes of a request (a message's header that asks, with an opcode that is known). */

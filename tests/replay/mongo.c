@@ -197,6 +197,7 @@ static enum query_verdict classify(struct query_batch *out, char database[static
 	}
 	in.stream.len = inflate_mongo(inflater, stream, in.received, plain, sizeof(plain), &in.received);
 	in.stream.ptr = plain;
+	in.end = (struct slice){connection.end, connection.end_bytes};
 	mongo_database(&in, database);
 	return mongo_classify(&in, out);
 }
@@ -219,8 +220,8 @@ static bool is_summary(const char *wanted, const char *got)
 								   !strcmp(got + strlen(wanted), " heartbeat")));
 }
 
-/* The batch has the class of this line. */
-static void check_line(const struct recording *r, size_t line, const struct query_batch *got, const char *database)
+/* The batch has the class of this line, and its database, if all that can be captured is. */
+static void check_line(const struct recording *r, size_t line, const struct query_batch *got, const char *database, bool whole)
 {
 	char copy[1024], *field[4], *at = copy;
 	bool unknown = got->verdict == QUERY_UNKNOWN_STATEMENT;
@@ -246,7 +247,7 @@ static void check_line(const struct recording *r, size_t line, const struct quer
 				continue;
 			if (strcmp(c->collection, field[1]))
 				continue;
-			if (*database && strcmp(database, field[2]))
+			if (*database ? strcmp(database, field[2]) : whole && *field[2])
 				fail(r, line, "another database", database);
 			return;
 		}
@@ -342,7 +343,7 @@ static void check_batch(struct server *s)
 	if (batch.n_commands != connection.messages && connection.received <= STREAM_BYTES)
 		fail(s->recording, line, "another number of commands", "");
 	for (uint32_t i = 0; i < batch.n_commands && line + i < s->recording->n_lines; i++)
-		check_line(s->recording, line + i, &batch, database);
+		check_line(s->recording, line + i, &batch, database, s->reading == HEADERS_FIRST && batch.n_commands == 1 && !s->compressed);
 }
 
 static void serve(struct server *s)
