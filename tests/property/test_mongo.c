@@ -254,8 +254,7 @@ static const char *const others[] = {
 	"createIndexes: 'c', indexes: [{key: {a: 1, b: -1}, name: 'hunter2', partialFilterExpression: {a: 'hunter2'}}]",
 	"getMore: 4711L, collection: 'c', comment: 'hunter2'",
 	"killCursors: 'c', cursors: [4711L]",
-	"bulkWrite: 1, ops: [{insert: 0, document: {a: 'hunter2'}}, {update: 0, filter: {_id: 4711}, updateMods: {$set: {a: 's3cret'}}}],"
-	" nsInfo: [{ns: 'd.c'}]",
+	"bulkWrite: 1, nsInfo: [{ns: 'd.c'}], ops: [{insert: 0, document: {a: 'hunter2'}}, {update: 0, filter: {_id: 4711}}]",
 	"find: 4711",
 	"find: {a: 'hunter2'}",
 	"aggregate: 4711, pipeline: [{$currentOp: {a: 'hunter2'}}]",

@@ -190,7 +190,7 @@ static void test_bad(void **state)
 /* Any byte may be anything: it ends, and within bounds. */
 static void test_mutations(void **state)
 {
-	unsigned int n_elements, n_cut;
+	unsigned int n_elements = 0, n_cut;
 	size_t n = make(all_types);
 
 	(void)state;
