@@ -11,57 +11,61 @@
 #include <string.h>
 #include "mongo_internal.h"
 
-/* Commands whose fields are known; of these, those whose first value is a collection. */
+#define COLLECTION(name) {name, NULL, MODE_HIDDEN, true}
+
+/* Commands whose fields are known. */
 static const struct known {
 	const char *name;
-	bool has_collection;
+	const char *names;    /* its field that names something; NULL: none */
+	enum mongo_mode mode; /* of that field */
+	bool has_collection;  /* its first value is one */
 } known_commands[] = {
-	{"find", true},
-	{"insert", true},
-	{"update", true},
-	{"delete", true},
-	{"aggregate", true},
-	{"count", true},
-	{"distinct", true},
-	{"findAndModify", true},
-	{"findandmodify", true},
-	{"getMore", false},
-	{"explain", false},
-	{"bulkWrite", false},
-	{"mapReduce", true},
-	{"mapreduce", true},
-	{"killCursors", true},
-	{"createIndexes", true},
-	{"listIndexes", true},
-	{"dropIndexes", true},
-	{"deleteIndexes", true},
-	{"listCollections", false},
-	{"listDatabases", false},
-	{"create", true},
-	{"drop", true},
-	{"collMod", true},
-	{"collStats", true},
-	{"collstats", true},
-	{"validate", true},
-	{"compact", true},
-	{"reIndex", true},
-	{"analyze", true},
-	{"convertToCapped", true},
-	{"cloneCollectionAsCapped", true},
-	{"geoNear", true},
-	{"geoSearch", true},
-	{"parallelCollectionScan", true},
-	{"planCacheClear", true},
-	{"planCacheClearFilters", true},
-	{"planCacheListFilters", true},
-	{"planCacheListPlans", true},
-	{"planCacheListQueryShapes", true},
-	{"planCacheSetFilter", true},
-	{"createSearchIndexes", true},
-	{"dropSearchIndex", true},
-	{"updateSearchIndex", true},
-	{"compactStructuredEncryptionData", true},
-	{"cleanupStructuredEncryptionData", true},
+	COLLECTION("find"),
+	COLLECTION("insert"),
+	COLLECTION("update"),
+	COLLECTION("delete"),
+	COLLECTION("aggregate"),
+	COLLECTION("count"),
+	{"distinct", "key", MODE_KEY, true},
+	COLLECTION("findAndModify"),
+	COLLECTION("findandmodify"),
+	{"getMore", "collection", MODE_NAME, false},
+	{"explain", NULL, MODE_HIDDEN, false},
+	{"bulkWrite", "nsInfo", MODE_NAMESPACES, false},
+	COLLECTION("mapReduce"),
+	COLLECTION("mapreduce"),
+	COLLECTION("killCursors"),
+	COLLECTION("createIndexes"),
+	COLLECTION("listIndexes"),
+	COLLECTION("dropIndexes"),
+	COLLECTION("deleteIndexes"),
+	{"listCollections", NULL, MODE_HIDDEN, false},
+	{"listDatabases", NULL, MODE_HIDDEN, false},
+	COLLECTION("create"),
+	COLLECTION("drop"),
+	COLLECTION("collMod"),
+	COLLECTION("collStats"),
+	COLLECTION("collstats"),
+	COLLECTION("validate"),
+	COLLECTION("compact"),
+	COLLECTION("reIndex"),
+	COLLECTION("analyze"),
+	COLLECTION("convertToCapped"),
+	COLLECTION("cloneCollectionAsCapped"),
+	COLLECTION("geoNear"),
+	COLLECTION("geoSearch"),
+	COLLECTION("parallelCollectionScan"),
+	COLLECTION("planCacheClear"),
+	COLLECTION("planCacheClearFilters"),
+	COLLECTION("planCacheListFilters"),
+	COLLECTION("planCacheListPlans"),
+	COLLECTION("planCacheListQueryShapes"),
+	COLLECTION("planCacheSetFilter"),
+	COLLECTION("createSearchIndexes"),
+	COLLECTION("dropSearchIndex"),
+	COLLECTION("updateSearchIndex"),
+	COLLECTION("compactStructuredEncryptionData"),
+	COLLECTION("cleanupStructuredEncryptionData"),
 };
 
 static const struct known *find_known(struct slice name)
@@ -121,17 +125,17 @@ static bool find_in(const struct bson_element *document, const char *name, struc
 /* The collection that a stage names: a string, or in a document {from: ...}, {into: {coll: ...}}, {coll: ...}. */
 static struct slice stage_target(const struct bson_element *stage)
 {
-	static const char *const stages[] = {"$lookup", "$graphLookup", "$unionWith", "$out", "$merge"};
+	static const char *const stages[] = {"$lookup", "$graphLookup", /* or a string: */ "$unionWith", "$out", "$merge"};
 	static const char *const fields[] = {"from", "into", "coll"};
 	struct bson_element value = *stage, inner;
 	struct slice name = {0};
-	bool joins = false;
+	size_t i = 0, n = sizeof(stages) / sizeof(*stages);
 
-	for (size_t i = 0; i < sizeof(stages) / sizeof(*stages); i++)
-		joins = joins || mongo_is(stage->key, stages[i]);
-	if (!joins)
+	while (i < n && !mongo_is(stage->key, stages[i]))
+		i++;
+	if (i == n || (value.type != BSON_DOCUMENT && i < 2))
 		return name;
-	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		if (value.type == BSON_DOCUMENT && find_in(&value, fields[i], &inner))
 			value = inner;
 	if (!bson_text(&value, &name))
@@ -247,13 +251,23 @@ static bool put_first(struct mongo_shape *shape, const struct known *known, cons
 	return whole;
 }
 
+static bool put_field(struct mongo_shape *shape, struct mongo_list *list, const struct known *known, const struct bson_element *field)
+{
+	if (!known || !known->names || !mongo_is(field->key, known->names))
+		return mongo_put_field(shape, list, known ? MODE_COMMAND : MODE_FLAT, field);
+	mongo_put_key(shape, field->key);
+	if (!mongo_put_value(shape, known->mode, field))
+		return false;
+	mongo_list_add(shape, list, MONGO_RANK_NAME);
+	return true;
+}
+
 static bool put_command(struct mongo_shape *shape, const struct mongo_command *command)
 {
 	struct mongo_sections sections = command->sections;
 	struct bson_reader reader;
 	struct bson_element field;
 	struct mongo_list list;
-	enum mongo_mode mode;
 	const struct known *known;
 	bool inserts;
 	int got;
@@ -265,19 +279,18 @@ static bool put_command(struct mongo_shape *shape, const struct mongo_command *c
 	if (got != 1)
 		return mongo_list_end(shape, &list, '}', !got);
 	known = find_known(field.key);
-	mode = known ? MODE_COMMAND : MODE_FLAT;
 	if (!put_first(shape, known, &field))
 		return false;
-	mongo_list_add(shape, &list, MONGO_RANK_NAME);
+	mongo_list_add(shape, &list, MONGO_RANK_COMMAND);
 	inserts = mongo_is(field.key, "insert");
 	while ((got = bson_next(&reader, &field)) == 1)
-		if (!mongo_put_field(shape, &list, mode, &field))
+		if (!put_field(shape, &list, known, &field))
 			return false;
 	while (!got && (got = mongo_next_section(&sections, &field)) == 1)
-		got = field.type != MONGO_SEQUENCE || mongo_put_field(shape, &list, mode, &field) ? 0 : -EAGAIN;
+		got = field.type != MONGO_SEQUENCE || put_field(shape, &list, known, &field) ? 0 : -EAGAIN;
 	if (inserts) { /* whatever of them is captured */
 		field = (struct bson_element){.type = BSON_ARRAY, .key = mongo_slice("documents")};
-		mongo_put_field(shape, &list, mode, &field);
+		put_field(shape, &list, known, &field);
 	}
 	return mongo_list_end(shape, &list, '}', !got || inserts);
 }

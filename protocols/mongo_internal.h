@@ -95,6 +95,7 @@ enum mongo_mode {
 	MODE_PIPELINE,	/* stages; or the document of an update */
 	MODE_STAGE,
 	MODE_JOIN,	/* $lookup and its like: stages that name another collection */
+	MODE_TARGET,	/* $out and its like: these may be nothing but its name */
 	MODE_FACETS,
 	MODE_STATEMENTS, /* of an update or delete command */
 	MODE_STATEMENT,
@@ -126,8 +127,9 @@ struct mongo_field {
 	bool skip_empty; /* {} is not shown */
 };
 
-#define MONGO_RANK_NAME	 0 /* of a command's name */
-#define MONGO_RANK_OTHER 9
+#define MONGO_RANK_COMMAND 0 /* of a command's name */
+#define MONGO_RANK_NAME	   1 /* of a field that names something */
+#define MONGO_RANK_OTHER   9
 
 struct mongo_rule {
 	const struct mongo_field *fields;

@@ -103,7 +103,7 @@ static void begin_command(struct mongo_shape *shape, struct mongo_list *list, co
 	mongo_list_begin(shape, list, '{', ORDER_SORTED);
 	mongo_put_key(shape, mongo_slice(operation));
 	mongo_put(shape, name, mongo_show_name(collection, name));
-	mongo_list_add(shape, list, MONGO_RANK_NAME);
+	mongo_list_add(shape, list, MONGO_RANK_COMMAND);
 }
 
 /* A field that the message has as a number in front. */

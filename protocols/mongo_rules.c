@@ -27,9 +27,6 @@
 static const struct mongo_field flat_fields[] = {COMMON_FIELDS};
 
 static const struct mongo_field command_fields[] = {
-	F("collection", MODE_NAME, 1),
-	F("key", MODE_KEY, 1),
-	F("nsInfo", MODE_NAMESPACES, 1),
 	NONEMPTY("filter", MODE_FILTER, 2),
 	NONEMPTY("query", MODE_FILTER, 2),
 	F("documents", MODE_ROWS, 3),
@@ -112,9 +109,9 @@ static const struct mongo_field stage_fields[] = {
 	OTHER("$facet", MODE_FACETS),
 	OTHER("$lookup", MODE_JOIN),
 	OTHER("$graphLookup", MODE_JOIN),
-	OTHER("$unionWith", MODE_JOIN),
-	OTHER("$out", MODE_JOIN),
-	OTHER("$merge", MODE_JOIN),
+	OTHER("$unionWith", MODE_TARGET),
+	OTHER("$out", MODE_TARGET),
+	OTHER("$merge", MODE_TARGET),
 	OTHER("$geoNear", MODE_JOIN),
 };
 
@@ -191,7 +188,8 @@ const struct mongo_rule mongo_rules[MONGO_MODES] = {
 	[MODE_SPEC] = {NULL, 0, MODE_SPEC, MODE_VALUE, ORDER_ONCE, ORDER_SORTED, SCALAR_SIGN},
 	[MODE_PIPELINE] = {FIELDS(value_fields), MODE_VALUE, MODE_STAGE, ORDER_SORTED, ORDER_SENT, SCALAR_HIDDEN},
 	[MODE_STAGE] = {FIELDS(stage_fields), PLAIN},
-	[MODE_JOIN] = {FIELDS(join_fields), MODE_VALUE, MODE_VALUE, ORDER_SORTED, ORDER_SORTED, SCALAR_NAME},
+	[MODE_JOIN] = {FIELDS(join_fields), PLAIN},
+	[MODE_TARGET] = {FIELDS(join_fields), MODE_VALUE, MODE_VALUE, ORDER_SORTED, ORDER_SORTED, SCALAR_NAME},
 	[MODE_FACETS] = {NULL, 0, MODE_PIPELINE, MODE_VALUE, ORDER_SORTED, ORDER_SORTED, SCALAR_HIDDEN},
 	[MODE_STATEMENTS] = {NULL, 0, MODE_VALUE, MODE_STATEMENT, ORDER_SORTED, ORDER_SORTED, SCALAR_HIDDEN},
 	[MODE_STATEMENT] = {FIELDS(statement_fields), MODE_HIDDEN, MODE_HIDDEN, ORDER_SORTED, ORDER_SORTED, SCALAR_HIDDEN},

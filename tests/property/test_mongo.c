@@ -254,8 +254,7 @@ static const char *const others[] = {
 	"createIndexes: 'c', indexes: [{key: {a: 1, b: -1}, name: 'hunter2', partialFilterExpression: {a: 'hunter2'}}]",
 	"getMore: 4711L, collection: 'c', comment: 'hunter2'",
 	"killCursors: 'c', cursors: [4711L]",
-	"bulkWrite: 1, ops: [{insert: 0, document: {a: 'hunter2'}}, {update: 0, filter: {_id: 4711}, updateMods: {$set: {a: 's3cret'}}}],"
-	" nsInfo: [{ns: 'd.c'}]",
+	"bulkWrite: 1, nsInfo: [{ns: 'd.c'}], ops: [{insert: 0, document: {a: 'hunter2'}}, {update: 0, filter: {_id: 4711}}]",
 	"find: 4711",
 	"find: {a: 'hunter2'}",
 	"aggregate: 4711, pipeline: [{$currentOp: {a: 'hunter2'}}]",
@@ -656,15 +655,15 @@ static void test_places(void **state)
 	static const char *const types[] = {
 		"4711", "4711L", "4711.5", "@binary(hunter2)", "@oid(hunter2hunte)", "@date(s3cret4711)", "@regex(^hunter2)",
 		"@pointer(hunter2.s3cret)", "@code(hunter2)", "@symbol(hunter2)", "@scope(hunter2)", "@timestamp(s3cret47)",
-		"@decimal(hunter2hunter2)", "'hunter2 s3cret'", "'$hunter2 '", "'$$hunter2-s3cret'", "['hunter2 ', 4711]",
+		"@decimal(hunter2hunter2)", "'hunter2'", "'hunter2 s3cret'", "'$hunter2 '", "'$$hunter2-s3cret'", "['hunter2 ', 4711]",
 		"{a: 'hunter2 ', b: {c: '4711 '}, d: [{e: 's3cret '}]}",
 	};
 	static const char *const places[] = {
 		"{find: 'c', filter: %s}", "{find: 'c', sort: %s}", "{find: 'c', sort: {a: %s}}", "{find: 'c', hint: %s}",
 		"{find: 'c', projection: {a: %s}}", "{find: 'c', limit: %s, skip: %s}", "{find: 'c', filter: {$expr: %s}}",
-		"{distinct: 'c', key: %s}", "{aggregate: 'c', pipeline: %s}", "{aggregate: 'c', pipeline: [%s]}",
+		"{find: 'c', key: %s, collection: %s, nsInfo: [{ns: %s}]}", "{aggregate: 'c', pipeline: %s}", "{aggregate: 'c', pipeline: [%s]}",
 		"{aggregate: 'c', pipeline: [{$sort: %s}, {$sort: {a: %s}}]}", "{aggregate: 'c', pipeline: [{$project: {a: %s}}]}",
-		"{aggregate: 'c', pipeline: [{$facet: %s}, {$facet: {a: %s}}]}", "{aggregate: 'c', pipeline: [{$unheard: %s}]}",
+		"{aggregate: 'c', pipeline: [{$facet: %s}, {$facet: {a: %s}}]}", "{aggregate: 'c', pipeline: [{$unheard: %s}, {$lookup: %s}, {$graphLookup: %s}, {$geoNear: %s}]}",
 		"{update: 'c', updates: %s}", "{update: 'c', updates: [%s, {q: %s, u: %s, multi: %s, upsert: %s, unheard: %s}]}",
 		"{findAndModify: 'c', new: %s, remove: %s, upsert: %s, fields: %s, arrayFilters: %s}",
 		"{createIndexes: 'c', indexes: [{key: %s, name: %s, unheard: %s}]}", "{insert: 'c', documents: %s}",

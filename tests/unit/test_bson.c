@@ -172,22 +172,25 @@ static void test_bad(void **state)
 		{"pointer without id", BYTES("\x0f\0\0\0\x0ck\0\2\0\0\0a\0\0"), 100},
 		{"scope: too short", BYTES("\x20\0\0\0\x0fk\0\x0d\0\0\0"), 100},
 		{"scope: code takes it all", BYTES("\x20\0\0\0\x0fk\0\x18\0\0\0\x10\0\0\0"), 100},
-		{"scope: of the wrong length",
+		{"within: scope of the wrong length",
 		 BYTES("\x17\0\0\0\x0fk\0\x0f\0\0\0\2\0\0\0a\0\4\0\0\0\0"), 100},
 		{"within: end too early", BYTES("\x12\0\0\0\3k\0\x0a\0\0\0\0"), 100},
 	};
 	unsigned int n_elements, n_cut;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (read_all((const uint8_t *)bad[i].bytes, bad[i].n, bad[i].room, &n_elements, &n_cut) != -EPROTO)
 			fail_msg("%s", bad[i].what);
+		if (n_elements && strncmp(bad[i].what, "within", 6))
+			fail_msg("an element: %s", bad[i].what);
+	}
 }
 
 /* Any byte may be anything: it ends, and within bounds. */
 static void test_mutations(void **state)
 {
-	unsigned int n_elements, n_cut;
+	unsigned int n_elements = 0, n_cut;
 	size_t n = make(all_types);
 
 	(void)state;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 #include "bson_text.h"
+#include "fuzz/check_text.h"
 #include "guard.h"
 #include "protocols/mongo.h"
 #include "protocols/mongo_wire.h"
@@ -24,7 +25,9 @@ static enum query_verdict classify(size_t captured, uint64_t received)
 	struct mongo_batch in = {copy, received};
 
 	mongo_classify(&in, &batch);
+	check_batch(&batch);
 	mongo_database(&in, database);
+	check_text(database, sizeof(database), true);
 	guard_free(copy);
 	return batch.verdict;
 }
@@ -595,6 +598,24 @@ static void test_long_names(void **state)
 	assert_string_equal(database, "d?");
 }
 
+/* A text is cut between characters where it has no blank. */
+static void test_long_words(void **state)
+{
+	char body[4096], name[241] = "";
+
+	(void)state;
+	for (int i = 0; i < 120; i++)
+		strcat(name, "\xc3\xa4");
+	for (int i = 0; i < 2; i++) {
+		snprintf(body, sizeof(body), "{aggregate: '%s', pipeline: [{$out: '%s'}, {$out: '%s'}, {$out: '%s'}, {$out: '%s'}]}",
+			 i ? "cc" : "c", name, name, name, name);
+		stream.n = 0;
+		mongo_put_msg(&stream, body);
+		classify(stream.n, stream.n);
+		assert_string_equal(batch.classes[0].text + strlen(batch.classes[0].text) - 5, "\xc3\xa4...");
+	}
+}
+
 static void test_long_summary(void **state)
 {
 	char body[4096] = "{aggregate: 'c', pipeline: [";
@@ -735,7 +756,7 @@ int main(void)
 		cmocka_unit_test(test_many_keys),     cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_long_names),    cmocka_unit_test(test_long_summary),
 		cmocka_unit_test(test_others),	      cmocka_unit_test(test_requests),
-		cmocka_unit_test(test_next_message),
+		cmocka_unit_test(test_next_message),  cmocka_unit_test(test_long_words),
 	};
 
 	return cmocka_run_group_tests_name("mongo", tests, NULL, NULL);
