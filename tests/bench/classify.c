@@ -157,7 +157,7 @@ static void deflated(const struct stream *s)
 
 static void mongo(const struct stream *s)
 {
-	mongo_classify(&(struct mongo_batch){{s->bytes, s->n}, s->n}, &batch);
+	mongo_classify(&(struct mongo_batch){.stream = {s->bytes, s->n}, .received = s->n}, &batch);
 }
 
 static void redis(const struct stream *s)

@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	copy = malloc(captured + !captured); /* of its own, so that a read beyond its end is seen */
 	assert(copy);
 	memcpy(copy, data + 3, captured);
-	batch = (struct mongo_batch){{copy, captured}, size - 3 + (data[0] & 1 ? 100 : 0)};
+	batch = (struct mongo_batch){.stream = {copy, captured}, .received = size - 3 + (data[0] & 1 ? 100 : 0)};
 	check_all(&batch);
 	free(copy);
 	return 0;

@@ -383,7 +383,7 @@ static void classify(struct query_batch *batch, const uint8_t *bytes, size_t cap
 {
 	assert_true(captured <= ROOM);
 	memcpy(room + ROOM - captured, bytes, captured);
-	mongo_classify(&(struct mongo_batch){{room + ROOM - captured, captured}, received}, batch);
+	mongo_classify(&(struct mongo_batch){.stream = {room + ROOM - captured, captured}, .received = received}, batch);
 	check_batch(batch);
 }
 
@@ -622,7 +622,7 @@ static void check_private(const uint8_t *bytes, size_t captured, uint64_t receiv
 		if (has_value(c->operation) || has_value(c->summary) || has_value(c->text) || has_value(c->collection))
 			fail_msg("cut at %zu: %s | %s | %s", captured, c->summary, c->text, c->collection);
 	}
-	mongo_database(&(struct mongo_batch){{room + ROOM - captured, captured}, received}, database);
+	mongo_database(&(struct mongo_batch){.stream = {room + ROOM - captured, captured}, .received = received}, database);
 	assert_false(has_value(database));
 }
 

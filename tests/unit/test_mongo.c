@@ -22,7 +22,7 @@ static char database[MONGO_DATABASE_BYTES];
 static enum query_verdict classify(size_t captured, uint64_t received)
 {
 	struct slice copy = guard_copy(stream.bytes, captured);
-	struct mongo_batch in = {copy, received};
+	struct mongo_batch in = {.stream = copy, .received = received};
 
 	mongo_classify(&in, &batch);
 	check_batch(&batch);
@@ -513,6 +513,39 @@ static void test_cuts(void **state)
 
 /* --- limits --- */
 
+/* The database by what is captured of the message's front, and of its end. */
+static const char *database_of(const char *body, size_t captured, size_t end)
+{
+	struct slice front, back;
+
+	stream.n = 0;
+	mongo_put_msg(&stream, body);
+	assert_true(captured <= stream.n && end <= stream.n);
+	front = guard_copy(stream.bytes, captured);
+	back = guard_copy(stream.bytes + stream.n - end, end);
+	mongo_database(&(struct mongo_batch){front, stream.n, back}, database);
+	guard_free(front);
+	guard_free(back);
+	return database;
+}
+
+static void test_end(void **state)
+{
+	static const char insert[] = "{insert: 'c', documents: [{_id: 1, note: 'secret'}], ordered: true, $db: 'shop'}";
+	static const char more[] = "{insert: 'c', documents: [{_id: 1}], $db: 'shop', $readPreference: {mode: 'primary'}}";
+	static const char reference[] = "{insert: 'c', documents: [{r: {$ref: 'secret', $id: 1, $db: 'secret'}}]}";
+	static const char text[] = "{insert: 'c', documents: [{r: 'x'}], comment: 'secret'}";
+
+	(void)state;
+	assert_string_equal(database_of(insert, 40, 60), "shop");
+	assert_string_equal(database_of(insert, 40, 16), "shop");
+	assert_string_equal(database_of(insert, 40, 14), "");
+	assert_string_equal(database_of(insert, 40, 0), "");
+	assert_string_equal(database_of(more, 40, 80), "shop");
+	assert_string_equal(database_of(reference, 40, 60), "");
+	assert_string_equal(database_of(text, 40, 40), "");
+}
+
 static void test_long_texts(void **state)
 {
 	char body[8192] = "{find: 'c', filter: {", reversed[8192] = "{find: 'c', filter: {", text[QUERY_TEXT_BYTES];
@@ -752,7 +785,8 @@ int main(void)
 		cmocka_unit_test(test_other_commands), cmocka_unit_test(test_sections),
 		cmocka_unit_test(test_op_query),      cmocka_unit_test(test_legacy_writes),
 		cmocka_unit_test(test_pipelines),     cmocka_unit_test(test_many_classes),
-		cmocka_unit_test(test_cuts),	      cmocka_unit_test(test_long_texts),
+		cmocka_unit_test(test_cuts),	      cmocka_unit_test(test_end),
+		cmocka_unit_test(test_long_texts),
 		cmocka_unit_test(test_many_keys),     cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_long_names),    cmocka_unit_test(test_long_summary),
 		cmocka_unit_test(test_others),	      cmocka_unit_test(test_requests),
