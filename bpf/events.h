@@ -150,7 +150,8 @@ struct socket_slot {
 	__u16 head_bytes; /* in heads */
 	__u16 flags;
 	__u64 expected; /* bytes of the message at least, if its head declares them; else 0 */
-	__u64 reserved[2];
+	__u64 reader;	/* the thread or goroutine that received last: another connection may come to lie where one was closed */
+	__u64 reserved;
 };
 _Static_assert(sizeof(struct socket_slot) == 64, "one cache line");
 

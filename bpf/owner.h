@@ -89,15 +89,15 @@ static __always_inline void describe_socket(struct sample_event *e, struct sock 
 	}
 }
 
-/* Fills in what is known of the message; the bytes follow in owner_bytes(). */
-static __always_inline struct socket_slot *describe_request(struct sample_event *e, u64 sock,
+/* Fills in what is known of the message; the bytes follow in copy_request(). `reader`: whose it must be; 0: anybody's. */
+static __always_inline struct socket_slot *describe_request(struct sample_event *e, u64 sock, u64 reader,
 							    u32 *index)
 {
 	struct socket_slot *slot = slot_find(sock, index);
 	struct buffer_owner *owner;
 	u32 i;
 
-	if (!slot || slot->tgid != e->h.pid || !slot->received)
+	if (!slot || slot->tgid != e->h.pid || !slot->received || (reader && slot->reader != reader))
 		return NULL;
 	e->flags |= REQUEST_KNOWN;
 	e->received = slot->received;
@@ -157,7 +157,7 @@ static __always_inline void owner_on_socket(struct sample_event *e, struct sock 
 	if (owner->mongo)
 		describe_mongo(e, owner->mongo);
 	else
-		owner->slot = describe_request(e, owner->sock, &owner->index);
+		owner->slot = describe_request(e, owner->sock, 0, &owner->index);
 }
 
 static __always_inline void owner_of_mysql(struct sample_event *e, const struct worker *worker, struct owner *owner)
@@ -212,7 +212,7 @@ static __always_inline void owner_of_worker(struct sample_event *e, const struct
 		return;
 	}
 	e->phase = PHASE_EXECUTE;
-	owner->slot = describe_request(e, worker->sock, &owner->index);
+	owner->slot = describe_request(e, worker->sock, worker->who, &owner->index);
 	if (!owner->slot)
 		count(COUNTER_REQUEST_LOST);
 }

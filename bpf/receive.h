@@ -168,7 +168,7 @@ static __always_inline void head_append(struct socket_slot *slot, u32 head_index
 	}
 }
 
-static __always_inline void slot_update(struct socket_slot *slot, u32 index,
+static __always_inline void slot_update(struct socket_slot *slot, u32 index, u64 reader,
 					const struct receive *r)
 {
 	u32 head = index & (MAX_HEADS - 1);
@@ -192,6 +192,7 @@ static __always_inline void slot_update(struct socket_slot *slot, u32 index,
 	slot->buffer = r->buffer;
 	slot->last = r->bytes;
 	slot->tgid = r->tgid;
+	slot->reader = reader;
 	slot->write_seq = r->write_seq;
 	if (r->family == AF_UNIX)
 		slot->flags = (slot->flags & ~SLOT_MORE) | (r->queued ? SLOT_MORE : 0);
@@ -293,7 +294,7 @@ static __always_inline void receive_bytes(struct worker *worker, const struct re
 		return;
 	if (buffer_claim(r->buffer, r->sock))
 		slot->flags |= SLOT_SHARED;
-	slot_update(slot, index, r);
+	slot_update(slot, index, worker->who, r);
 	worker->slot = index;
 	worker->sock = r->sock;
 	worker->port = r->port;
