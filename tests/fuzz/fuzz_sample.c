@@ -2,8 +2,9 @@
 /*
  * Fuzzes what user space does with a sample event: sample_decode(), and attribute() of what decodes.
  *
- *	byte 0	   evidence: bits 0-1 operations, bits 2-4 context, bit 5 complete
- *	byte 1	   bit 0: redis, 1: mysql, 2: mariadb, by the server's functions; 3: no inflater; 4: keys; 5: twenty times
+ *	byte 0	   evidence: bits 0-1 operations, bits 2-4 context, bit 5 complete, bit 6: they are of MongoDB's
+ *	byte 1	   bit 0: redis, 1: mysql, 2: mariadb, by the server's functions; 3: no inflater; 4: keys; 5: twenty times;
+ *		   6: a Go program
  *	byte 2..   the record in the ring buffer
  *
  * The process listens on every port. The kernel side is there, but has nothing: its skeleton is zeroed, so that asking
@@ -61,6 +62,7 @@ static struct evidence make_evidence(uint8_t bits)
 
 	return (struct evidence){
 		.operations = operations[bits & 3],
+		.system = bits & 64 && bits & 3 ? "mongodb" : NULL,
 		.context = context <= FRAME_BACKGROUND ? context : FRAME_PLAIN,
 		.complete = bits & 32,
 	};
@@ -84,6 +86,7 @@ static void attribute_sample(const struct sample *s, uint8_t evidence_bits, uint
 		.pid = 1,
 		.listening = memset(listening, 0xff, sizeof(listening)),
 		.server = {true, server_bits & 1, server_bits & 2, server_bits & 4},
+		.maps.go.generation = server_bits & 64,
 	};
 
 	if (!inflater)
