@@ -127,9 +127,9 @@ $(B)/tests/replay/%: tests/replay/%.c $(REPLAY_SRC) $(wildcard tests/replay/*.h 
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(REPLAY_SRC) $(TEST_LIB_OBJ) $(LIBS)
 # Connections of MySQL and MongoDB on the host, over recorded ones.
-$(B)/tests/replay/mysql $(B)/tests/replay/mongo: $(B)/tests/replay/%: tests/replay/%.c $(wildcard bpf/*.h protocols/*.h) $(TEST_LIB_OBJ)
+$(B)/tests/replay/mysql $(B)/tests/replay/mongo: $(B)/tests/replay/%: tests/replay/%.c tests/replay/conversation.c $(wildcard tests/replay/*.h bpf/*.h protocols/*.h) $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(TEST_LIB_OBJ) $(LIBS)
+	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< tests/replay/conversation.c $(TEST_LIB_OBJ) $(LIBS)
 recordings: $(B)/tests/replay/record $(B)/tests/replay/replay
 	@/usr/bin/python3 tests/replay/make_recordings.py
 

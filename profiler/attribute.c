@@ -73,11 +73,17 @@ static bool is_named(const struct query_batch *batch, const char *const *operati
 	return false;
 }
 
-void attribute_by_evidence(struct attribution *out, const struct evidence *evidence)
+void attribute_by_verdict(enum query_verdict verdict, const struct evidence *evidence, struct attribution *out)
 {
 	bool named = out->batch.n_classes > 1 && is_named(&out->batch, evidence->operations);
 
+	if (verdict != QUERY_COMMANDS && verdict != QUERY_UNKNOWN_STATEMENT) {
+		out->kind = ATTRIBUTION_UNKNOWN_STATEMENT; /* the capture ends before it says anything */
+		return;
+	}
 	attribute_by_batch(out, named ? evidence->operations : NULL);
+	if (verdict == QUERY_UNKNOWN_STATEMENT && out->kind == ATTRIBUTION_EXACT)
+		out->kind = ATTRIBUTION_UNKNOWN_STATEMENT;
 }
 
 /* A server that reads what is there, not headers first: its connections have to be told by content, too. */

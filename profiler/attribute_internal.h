@@ -10,8 +10,8 @@ bool attribute_server_side(struct process *process, const struct sample_event *e
 bool attribute_names_operation(const char *const *operations, const char *operation);
 /* The batch's share, of the classes that `operations` allows (NULL: all): exact where only one class is in question. */
 void attribute_by_batch(struct attribution *out, const char *const *operations);
-/* The same, of the classes that the stack names, if it names one of them. */
-void attribute_by_evidence(struct attribution *out, const struct evidence *evidence);
+/* The verdict on a batch that was copied when it came; of several classes, the stack may name one. */
+void attribute_by_verdict(enum query_verdict verdict, const struct evidence *evidence, struct attribution *out);
 
 /*
  * These fill in what differs from: the event's phase, ATTRIBUTION_NONE, no classes. The verdict is that on the bytes.

@@ -11,13 +11,11 @@
  */
 #include "attribute_internal.h"
 
-#define PLAIN_BYTES 8192 /* of an inflated stream */
-
 static enum query_verdict classify(struct attributor *a, const struct sample *s, struct attribution *out)
 {
 	const struct sample_event *e = s->event;
 	struct mongo_batch in = {.received = e->flags & REQUEST_PREPARED ? s->tail.len : e->received};
-	uint8_t plain[PLAIN_BYTES];
+	uint8_t plain[STREAM_BYTES]; /* as much as if it had not been compressed: else it would be of another class */
 
 	if (!a->inflater)
 		return QUERY_STALE;
@@ -31,22 +29,13 @@ static enum query_verdict classify(struct attributor *a, const struct sample *s,
 void attribute_mongo(struct attributor *a, struct process *process, const struct sample *s,
 		     const struct evidence *evidence, struct attribution *out)
 {
-	enum query_verdict verdict;
-
 	if (!attribute_server_side(process, s->event)) {
 		out->phase = PHASE_NONE;
 		return;
 	}
 	process->speaks_mongo = true;
 	out->system = "mongodb";
-	verdict = classify(a, s, out);
-	if (verdict != QUERY_COMMANDS && verdict != QUERY_UNKNOWN_STATEMENT) {
-		out->kind = ATTRIBUTION_UNKNOWN_STATEMENT; /* the capture ends before it says anything */
-		return;
-	}
-	attribute_by_evidence(out, evidence);
-	if (verdict == QUERY_UNKNOWN_STATEMENT && out->kind == ATTRIBUTION_EXACT)
-		out->kind = ATTRIBUTION_UNKNOWN_STATEMENT;
+	attribute_by_verdict(classify(a, s, out), evidence, out);
 }
 
 void attribute_mongo_unseen(const struct evidence *evidence, struct attribution *out)

@@ -70,7 +70,6 @@ void attribute_mysql(struct attributor *a, struct process *process, const struct
 		     const struct evidence *evidence, struct attribution *out)
 {
 	const struct sample_event *e = s->event;
-	enum query_verdict verdict;
 
 	if (!attribute_server_side(process, e) || (out->phase == PHASE_EXECUTE && has_left(a, process, evidence))) {
 		out->phase = PHASE_NONE;
@@ -83,14 +82,7 @@ void attribute_mysql(struct attributor *a, struct process *process, const struct
 		return;
 	}
 	mysql_schema(s->head, out->namespace);
-	verdict = classify(a, s, &out->batch);
-	if (verdict != QUERY_COMMANDS && verdict != QUERY_UNKNOWN_STATEMENT) {
-		out->kind = ATTRIBUTION_UNKNOWN_STATEMENT; /* the capture ends before it says anything */
-		return;
-	}
-	attribute_by_evidence(out, evidence);
-	if (verdict == QUERY_UNKNOWN_STATEMENT && out->kind == ATTRIBUTION_EXACT)
-		out->kind = ATTRIBUTION_UNKNOWN_STATEMENT;
+	attribute_by_verdict(classify(a, s, &out->batch), evidence, out);
 }
 
 void attribute_mysql_unfollowed(const struct sample *s, struct attribution *out)

@@ -11,17 +11,14 @@
  * NAME.mongo has the chunks {'C' or 'S', length 4, bytes}; NAME.txt a line a command: command, collection, database, summary.
  */
 #include <assert.h>
-#include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "bpf/mongo.h"
+#include "conversation.h"
 #include "profiler/inflate.h"
 #include "protocols/mongo.h"
 
-#define CORPUS	     "tests/corpus/mongo"
 #define BUFFER_BYTES (4 << 20)
-#define LINES_MAX    4096
 #define ROUNDS	     6
 #define SOCK	     0xffff888000001000ull
 #define SECRET	     "SECRET"
@@ -91,93 +88,13 @@ long bpf_map_delete_elem(const void *map, const void *key)
 	return 0;
 }
 
-long bpf_probe_read_user(void *to, u32 size, const void *address)
-{
-	memcpy(to, address, size); /* what is not mapped crashes */
-	return 0;
-}
-
-long bpf_probe_read_kernel(void *to, u32 size, const void *address)
-{
-	memmove(to, address, size);
-	return 0;
-}
-
-long bpf_loop(u32 n, long (*function)(u32, void *), void *context, u64 flags)
-{
-	(void)flags;
-	for (u32 i = 0; i < n; i++)
-		if (function(i, context))
-			return i + 1;
-	return n;
-}
-
-u64 bpf_ktime_get_ns(void)
-{
-	return 1;
-}
-
-u64 bpf_get_current_pid_tgid(void)
-{
-	return 42;
-}
-
-long bpf_ringbuf_output(void *map, void *data, u64 size, u64 flags)
-{
-	(void)map, (void)data, (void)size, (void)flags;
-	return 0;
-}
-
-/* --- what was recorded --- */
-
-struct recording {
-	char name[256];
-	uint8_t *bytes;
-	size_t size;
-	char *text; /* of the expectations */
-	char *lines[LINES_MAX];
-	size_t n_lines;
-};
-
-static void *read_all(const char *path, size_t *size)
-{
-	FILE *f = fopen(path, "rb");
-	char *bytes;
-
-	assert(f && !fseek(f, 0, SEEK_END));
-	*size = ftell(f);
-	rewind(f);
-	bytes = malloc(*size + 1);
-	assert(bytes && fread(bytes, 1, *size, f) == *size);
-	bytes[*size] = '\0';
-	fclose(f);
-	return bytes;
-}
-
-static void recording_read(struct recording *r, const char *file)
-{
-	char path[512];
-	size_t size;
-
-	memset(r, 0, sizeof(*r));
-	snprintf(r->name, sizeof(r->name), "%.*s", (int)(strlen(file) - strlen(".mongo")), file);
-	snprintf(path, sizeof(path), CORPUS "/%s.mongo", r->name);
-	r->bytes = read_all(path, &r->size);
-	snprintf(path, sizeof(path), CORPUS "/%s.txt", r->name);
-	r->text = read_all(path, &size);
-	for (char *line = strtok(r->text, "\n"); line; line = strtok(NULL, "\n")) {
-		assert(r->n_lines < LINES_MAX);
-		r->lines[r->n_lines++] = line;
-	}
-}
-
 /* --- what comes out --- */
 
 static struct inflater *inflater;
 static struct worker worker;
 static size_t failures, n_commands, n_unknown;
 
-static void fail(const struct recording *r, size_t line, const char *what, const char *got)
+static void fail(const struct conversation *r, size_t line, const char *what, const char *got)
 {
 	if (failures++ < 20)
 		printf("%s, command %zu: \"%s\": %s: \"%s\"\n", r->name, line + 1, line < r->n_lines ? r->lines[line] : "", what, got);
@@ -188,7 +105,7 @@ static enum query_verdict classify(struct query_batch *out, char database[static
 {
 	const struct prepared_statement *opener = mongo_opener(&connection, 0);
 	struct slice stream = {connection.stream, connection.bytes};
-	static uint8_t plain[2 * STREAM_BYTES];
+	static uint8_t plain[STREAM_BYTES];
 	struct mongo_batch in = {.received = connection.received};
 
 	if (opener) {
@@ -202,7 +119,7 @@ static enum query_verdict classify(struct query_batch *out, char database[static
 	return mongo_classify(&in, out);
 }
 
-static void check_no_secret(const struct recording *r, size_t line, const char *text)
+static void check_no_secret(const struct conversation *r, size_t line, const char *text)
 {
 	if (strstr(text, SECRET) || strstr(text, SECRET_DIGITS))
 		fail(r, line, "a value is in it", text);
@@ -220,8 +137,22 @@ static bool is_summary(const char *wanted, const char *got)
 								   !strcmp(got + strlen(wanted), " heartbeat")));
 }
 
+/* Recordings of one session, plain and compressed, have the same classes: the texts of the one that came first. */
+static void check_twin(const struct conversation *r, size_t line, const struct query_class *c)
+{
+	static char texts[64][QUERY_TEXT_BYTES];
+
+	if (strncmp(r->name, "twin_", 5) || !strcmp(c->operation, "getMore"))
+		return;
+	assert(line < 64);
+	if (!*texts[line])
+		strcpy(texts[line], c->text);
+	else if (strcmp(texts[line], c->text))
+		fail(r, line, "its twin's text is another", c->text);
+}
+
 /* The batch has the class of this line, and its database, if all that can be captured is. */
-static void check_line(const struct recording *r, size_t line, const struct query_batch *got, const char *database, bool whole)
+static void check_line(const struct conversation *r, size_t line, const struct query_batch *got, const char *database, bool whole)
 {
 	char copy[1024], *field[4], *at = copy;
 	bool unknown = got->verdict == QUERY_UNKNOWN_STATEMENT;
@@ -247,6 +178,8 @@ static void check_line(const struct recording *r, size_t line, const struct quer
 				continue;
 			if (strcmp(c->collection, field[1]))
 				continue;
+			if (!unknown)
+				check_twin(r, line, c);
 			if (*database ? strcmp(database, field[2]) : whole && *field[2])
 				fail(r, line, "another database", database);
 			return;
@@ -260,21 +193,13 @@ static void check_line(const struct recording *r, size_t line, const struct quer
 enum reading { HEADERS_FIRST, HEADERS_IN_PIECES, BY_BUFFER, GREEDILY, IN_PIECES, N_READINGS };
 
 struct server {
-	struct recording *recording;
+	struct conversation *conversation;
 	enum reading reading;
 	uint8_t bytes[BUFFER_BYTES]; /* what the client sent; not read yet from `read` on */
 	size_t n, read;
 	size_t begun, left; /* our own framing: messages that begin before `read`, and what of the last is to come */
 	bool compressed;
 };
-
-static uint32_t next_random(uint32_t below)
-{
-	static uint64_t state = 42;
-
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(state >> 33) % below;
-}
 
 /* How much the next receive asks for. */
 static size_t wanted(const struct server *s)
@@ -337,13 +262,13 @@ static void check_batch(struct server *s)
 	if (verdict != QUERY_COMMANDS && verdict != QUERY_UNKNOWN_STATEMENT) {
 		/* What comes behind a message longer than the capture is not in it. */
 		if (connection.received <= STREAM_BYTES)
-			fail(s->recording, line, "not classified", "");
+			fail(s->conversation, line, "not classified", "");
 		return;
 	}
 	if (batch.n_commands != connection.messages && connection.received <= STREAM_BYTES)
-		fail(s->recording, line, "another number of commands", "");
-	for (uint32_t i = 0; i < batch.n_commands && line + i < s->recording->n_lines; i++)
-		check_line(s->recording, line + i, &batch, database, s->reading == HEADERS_FIRST && batch.n_commands == 1 && !s->compressed);
+		fail(s->conversation, line, "another number of commands", "");
+	for (uint32_t i = 0; i < batch.n_commands && line + i < s->conversation->n_lines; i++)
+		check_line(s->conversation, line + i, &batch, database, s->reading == HEADERS_FIRST && batch.n_commands == 1 && !s->compressed);
 }
 
 static void serve(struct server *s)
@@ -355,13 +280,13 @@ static void serve(struct server *s)
 		if (n < MONGO_HEADER_BYTES && !has_connection)
 			return;
 		if (!mongo_receive(&worker, &r)) {
-			fail(s->recording, s->begun, "a receive was not followed", "");
+			fail(s->conversation, s->begun, "a receive was not followed", "");
 			s->read = s->n;
 			return;
 		}
 		follow(s, n);
 		if (!connection.left != !s->left)
-			fail(s->recording, s->begun - 1, "out of step", "");
+			fail(s->conversation, s->begun - 1, "out of step", "");
 		if (mongo_executes(&connection) && !connection.left && !connection.header_bytes)
 			check_batch(s);
 	}
@@ -379,12 +304,12 @@ static void reply(const uint8_t *bytes, size_t n)
 	}
 }
 
-static void replay(struct recording *r, enum reading reading)
+static void replay(struct conversation *r, enum reading reading)
 {
 	static struct server s;
 	size_t unknown = n_unknown;
 
-	s = (struct server){.recording = r, .reading = reading};
+	s = (struct server){.conversation = r, .reading = reading};
 	worker = (struct worker){.who = 42, .generation = reading >= BY_BUFFER, .port = 27017};
 	has_connection = false;
 	memset(&connection, 0xee, sizeof(connection));
@@ -412,32 +337,20 @@ static void replay(struct recording *r, enum reading reading)
 		fail(r, 0, "a cursor is remembered though it was read to its end", "");
 }
 
-static int is_recording(const struct dirent *entry)
+static void replay_all(struct conversation *c)
 {
-	size_t n = strlen(entry->d_name);
-
-	return n > 6 && !strcmp(entry->d_name + n - 6, ".mongo");
+	for (int reading = 0; reading < N_READINGS; reading++)
+		for (int round = 0; round < ROUNDS; round++)
+			replay(c, reading);
 }
 
 int main(void)
 {
-	struct dirent **list;
-	int n = scandir(CORPUS, &list, is_recording, alphasort);
+	int n;
 
 	inflater = inflater_new();
-	assert(n > 0 && inflater);
-	for (int i = 0; i < n; i++) {
-		struct recording r;
-
-		recording_read(&r, list[i]->d_name);
-		for (int reading = 0; reading < N_READINGS; reading++)
-			for (int round = 0; round < ROUNDS; round++)
-				replay(&r, reading);
-		free(r.bytes);
-		free(r.text);
-		free(list[i]);
-	}
-	free(list);
+	assert(inflater);
+	n = conversations("tests/corpus/mongo", "mongo", replay_all);
 	inflater_free(inflater);
 	printf("%d connections, %zu commands, %zu of unknown cursors, %zu failures\n", n, n_commands, n_unknown, failures);
 	return failures || !n_commands;

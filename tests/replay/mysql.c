@@ -9,18 +9,16 @@
  * NAME.mysql has the chunks {'C' or 'S', length 4, bytes}, NAME.txt a line a command: name, tab, SQL.
  */
 #include <assert.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "bpf/mysql.h"
+#include "conversation.h"
 #include "profiler/inflate.h"
 #include "protocols/mysql.h"
 #include "protocols/sql.h"
 
-#define CORPUS	     "tests/corpus/mysql"
 #define BUFFER_BYTES (1 << 20)
-#define LINES_MAX    4096
 #define ROUNDS	     8
 #define SOCK	     0xffff888000001000ull
 
@@ -33,7 +31,6 @@ static struct {
 	struct prepared_statement value;
 } kept[256];
 static size_t n_kept;
-static u64 now_ns;
 
 static struct prepared_statement *find_prepared(const struct prepared_key *key)
 {
@@ -83,90 +80,6 @@ long bpf_map_delete_elem(const void *map, const void *key)
 	else if (have)
 		kept[((char *)have - (char *)kept) / sizeof(*kept)] = kept[--n_kept];
 	return 0;
-}
-
-long bpf_probe_read_user(void *to, u32 size, const void *address)
-{
-	memcpy(to, address, size); /* what is not mapped crashes */
-	return 0;
-}
-
-long bpf_probe_read_kernel(void *to, u32 size, const void *address)
-{
-	return bpf_probe_read_user(to, size, address);
-}
-
-long bpf_loop(u32 n, long (*function)(u32, void *), void *context, u64 flags)
-{
-	(void)flags;
-	for (u32 i = 0; i < n; i++)
-		if (function(i, context))
-			return i + 1;
-	return n;
-}
-
-u64 bpf_ktime_get_ns(void)
-{
-	return ++now_ns;
-}
-
-u64 bpf_get_current_pid_tgid(void)
-{
-	return 42;
-}
-
-long bpf_ringbuf_output(void *map, void *data, u64 size, u64 flags)
-{
-	(void)map, (void)data, (void)size, (void)flags;
-	return 0;
-}
-
-/* --- what was recorded --- */
-
-struct recording {
-	char name[256];
-	uint8_t *bytes;
-	size_t size;
-	char *text; /* of the expectations */
-	char *lines[LINES_MAX];
-	size_t n_lines;
-	bool compressed;
-};
-
-static void *read_all(const char *path, size_t *size)
-{
-	FILE *f = fopen(path, "rb");
-	char *bytes;
-
-	assert(f);
-	fseek(f, 0, SEEK_END);
-	*size = ftell(f);
-	rewind(f);
-	bytes = calloc(1, *size + 1);
-	assert(bytes && fread(bytes, 1, *size, f) == *size);
-	fclose(f);
-	return bytes;
-}
-
-static void recording_read(struct recording *r, const char *file)
-{
-	char path[512];
-	size_t size;
-
-	*r = (struct recording){0};
-	snprintf(r->name, sizeof(r->name), "%.*s", (int)strcspn(file, "."), file);
-	snprintf(path, sizeof(path), CORPUS "/%s.mysql", r->name);
-	r->bytes = read_all(path, &r->size);
-	snprintf(path, sizeof(path), CORPUS "/%s.txt", r->name);
-	r->text = read_all(path, &size);
-	for (char *line = strtok(r->text, "\n"); line; line = strtok(NULL, "\n"))
-		r->lines[r->n_lines++] = line;
-}
-
-static void recording_free(struct recording *r)
-{
-	free(r->bytes);
-	free(r->text);
 }
 
 /* Undoes \n, \t, \\ in place. */
@@ -260,7 +173,7 @@ static bool has_class(const struct query_batch *batch, const struct query_class 
 	return false;
 }
 
-static void fail(const struct recording *r, size_t line, const struct query_batch *got)
+static void fail(const struct conversation *r, size_t line, const struct query_batch *got)
 {
 	if (failures++ < 20)
 		printf("%s, command %zu: \"%.100s\" came out as \"%.100s\"\n", r->name, line + 1, r->lines[line],
@@ -281,7 +194,7 @@ static bool is_unanswered(const char *operation)
 }
 
 /* The batch is what the lines from `line` on say. Returns the line behind them. */
-static size_t check(struct recording *r, size_t line, const struct query_batch *got)
+static size_t check(struct conversation *r, size_t line, const struct query_batch *got)
 {
 	static struct query_batch wanted;
 	char copy[1 << 17];
@@ -312,14 +225,6 @@ static size_t check(struct recording *r, size_t line, const struct query_batch *
 
 /* --- how servers read --- */
 
-static uint32_t next_random(uint32_t below)
-{
-	static uint64_t state = 42;
-
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(state >> 33) % below;
-}
-
 static bool receive(uint8_t *at, size_t n, size_t wanted)
 {
 	struct receive r = {.sock = SOCK, .buffer = (u64)at, .bytes = n, .wanted = wanted, .inode = 7};
@@ -327,7 +232,7 @@ static bool receive(uint8_t *at, size_t n, size_t wanted)
 	return mysql_notes_header(&worker, &r) || mysql_receive(&worker, &r);
 }
 
-static void reply(struct recording *r, const uint8_t *bytes, size_t n)
+static void reply(struct conversation *r, const uint8_t *bytes, size_t n)
 {
 	uint64_t inner;
 
@@ -338,11 +243,10 @@ static void reply(struct recording *r, const uint8_t *bytes, size_t n)
 		memcpy((uint8_t *)connection.start, bytes, n < MYSQL_REPLY ? n : MYSQL_REPLY);
 	if (worker.awaits_reply && (!(connection.flags & MYSQL_HEADERS) || connection.flags & MYSQL_COMPRESSED))
 		mysql_reply(&worker, SOCK, (u64)bytes, n);
-	r->compressed |= !!(connection.flags & MYSQL_COMPRESSED);
 }
 
 struct server {
-	struct recording *recording;
+	struct conversation *recording;
 	size_t pending; /* bytes of the client that are not read yet */
 	size_t line;	/* next command to come */
 	bool compressed, tls, pieces;
@@ -406,7 +310,7 @@ static void serve_headers_first(struct server *s, uint8_t *at, size_t n)
 	s->pending = n;
 }
 
-static void replay_headers_first(struct recording *r, bool pieces)
+static void replay_headers_first(struct conversation *r, bool pieces)
 {
 	struct server s = {.recording = r, .pieces = pieces};
 
@@ -441,7 +345,7 @@ static void replay_headers_first(struct recording *r, bool pieces)
 }
 
 /* All that the client sent at once, in one receive: the commands in it are one batch. */
-static void replay_greedily(struct recording *r)
+static void replay_greedily(struct conversation *r)
 {
 	static struct query_batch got;
 	size_t line = 0, begun = 0;
@@ -477,34 +381,23 @@ static void fresh(void)
 	n_kept = 0;
 }
 
-static int is_recording(const struct dirent *entry)
+static void replay(struct conversation *c)
 {
-	size_t n = strlen(entry->d_name);
-
-	return n > 6 && !strcmp(entry->d_name + n - 6, ".mysql");
+	for (int round = 0; round < ROUNDS; round++) {
+		fresh();
+		replay_headers_first(c, round);
+	}
+	fresh();
+	replay_greedily(c);
 }
 
 int main(void)
 {
-	struct dirent **list;
-	int n = scandir(CORPUS, &list, is_recording, alphasort);
+	int n;
 
 	inflater = inflater_new();
-	assert(n > 0 && inflater);
-	for (int i = 0; i < n; i++) {
-		struct recording r;
-
-		recording_read(&r, list[i]->d_name);
-		for (int round = 0; round < ROUNDS; round++) {
-			fresh();
-			replay_headers_first(&r, round);
-		}
-		fresh();
-		replay_greedily(&r);
-		recording_free(&r);
-		free(list[i]);
-	}
-	free(list);
+	assert(inflater);
+	n = conversations("tests/corpus/mysql", "mysql", replay);
 	inflater_free(inflater);
 	printf("%d connections, %zu commands, %zu of unknown statements, %zu failures\n", n, n_commands, n_unknown, failures);
 	return failures || !n_commands;

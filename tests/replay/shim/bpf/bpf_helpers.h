@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* In place of libbpf's, for the host: bpf/ compiles with it as it is. host_unwind.c and mysql.c have the helpers' bodies. */
+/* In place of libbpf's, for the host: bpf/ compiles with it as it is. host_unwind.c, conversation.c and those that replay connections have the helpers' bodies. */
 #ifndef REPLAY_BPF_HELPERS_H
 #define REPLAY_BPF_HELPERS_H
 
