@@ -4,11 +4,14 @@ Servers that run a goroutine a connection, on whatever thread: each sample has i
 The stacks of go_resp.go and go_mysql.go say to which request a sample belongs.
 """
 import os
+import re
+import subprocess
 import tempfile
 import time
 import unittest
 
 import go_load
+from clients import GO
 from compiled import CompiledTest, read_line
 from harness import Load
 from recording import Recording
@@ -19,6 +22,10 @@ FALLBACK = {"WIREPROF_HOOK": "sys_exit"}
 PROTOCOLS = {"go_resp": go_load.Resp(), "go_mysql": go_load.Mysql()}
 # Of nobody's request: what works for all, what began after a connection had ended, the runtime's own.
 NOBODYS = {"main.helper", "main.background", "runtime.gcBgMarkWorker", "runtime.bgsweep", "runtime.bgscavenge", "runtime.forcegchelper"}
+
+
+def version_of(go):
+    return subprocess.run([go, "env", "GOVERSION"], check=True, text=True, cwd="/", stdout=subprocess.PIPE).stdout.strip()
 
 
 def of_kind(samples, function):
@@ -86,11 +93,11 @@ class Requests(CompiledTest):
         self.assertLessEqual(unnamed, 1 - least, by([s for s in samples if any("main.burn" in f for f in s.frames)],
                                                     "attribution", "phase", "db_operation_name"))
 
-    def each(self, check, *loads, names=PROTOCOLS, **how):
-        """check(samples, protocol, what) of each server by each compiler here."""
-        gos = compilers()
+    def each(self, check, *loads, names=PROTOCOLS, newest=False, **how):
+        """check(samples, protocol, what) of each server by each compiler here, or by the newest only."""
+        gos = {**({version_of(GO): GO} if os.path.exists(GO) else {}), **compilers()}
         self.assertTrue(gos, "no Go: install golang-go")
-        for version, go in gos.items():
+        for version, go in sorted(gos.items(), key=lambda item: list(map(int, re.findall(r"\d+", item[0]))))[-1 if newest else 0:]:
             for name in names:
                 what = "%s %s" % (version, name)
                 with self.subTest(what):
@@ -111,7 +118,7 @@ class Requests(CompiledTest):
     def test_fallback_hook(self):
         self.each(self.assert_requests, {}, env=FALLBACK)
     def test_goroutines_that_keep_their_threads(self):
-        self.each(self.assert_requests, {}, options=["-lock"])
+        self.each(self.assert_requests, {}, options=["-lock"], newest=True)
     def test_work_of_other_goroutines(self):
         """Half of the work is done by goroutines that never received anything: theirs is no other's, at least."""
         def check(samples, protocol, what):
@@ -129,21 +136,21 @@ class Requests(CompiledTest):
         self.each(check, {"leave": 0.3}, {"leave": 0.05})
 
     def test_pipelines_of_one_kind(self):
-        self.each(self.assert_requests, {"pipeline": 4, "alike": True, "units": (5, 60)}, names=["go_resp"])
+        self.each(self.assert_requests, {"pipeline": 4, "alike": True, "units": (5, 60)}, names=["go_resp"], newest=True)
 
     def test_pipelines_of_all_kinds(self):
         """None is called exact that is another's."""
         self.each(lambda samples, protocol, _: self.assert_never_crossed(samples, protocol),
-                  {"pipeline": 6, "units": (5, 60)}, names=["go_resp"])
+                  {"pipeline": 6, "units": (5, 60)}, names=["go_resp"], newest=True)
 
     def test_pieces(self):
         """Requests that come in two receives; between these, the goroutine may have changed its thread."""
-        self.each(lambda *of: self.assert_requests(*of, least=0.9), {"pieces": 0.5, "units": (20, 200)})
+        self.each(lambda *of: self.assert_requests(*of, least=0.9), {"pieces": 0.5, "units": (20, 200)}, newest=True)
 
     def test_small_buffers(self):
         """A buffer of 16 bytes: each request is several receives, and each of them overwrites the last."""
         self.each(lambda samples, protocol, _: self.assert_never_crossed(samples, protocol),
-                  {"units": (20, 200)}, options=["-buffer", "16"])
+                  {"units": (20, 200)}, options=["-buffer", "16"], newest=True)
     def test_shares(self):
         """Twice the work is twice the share."""
         weights = "AABC"  # drawn from: A twice as often
@@ -154,7 +161,7 @@ class Requests(CompiledTest):
             own = {kind: named[protocol.labels(kind)["db_operation_name"]] for kind in go_load.KINDS}
             for kind, seconds in own.items():
                 self.assertAlmostEqual(seconds / sum(own.values()), weights.count(kind) / len(weights), delta=0.05, msg=str(named))
-        self.each(check, {"kinds": weights, "units": (40, 40)}, options=["-still"])
+        self.each(check, {"kinds": weights, "units": (40, 40)}, options=["-still"], newest=True)
 
 
 if __name__ == "__main__":
