@@ -19,6 +19,9 @@
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
+ifeq ($(origin CXX),default)
+CXX     := g++
+endif
 CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool /sbin/bpftool) bpftool)
 PROTOC_C ?= protoc-c
@@ -28,14 +31,16 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
 CFLAGS  ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -I. -I$(B)/gen
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g
-LIBS    := -lbpf -ldw -lelf -lz -lzstd -llzma -lprotobuf-c -liberty -lmd -lm -pthread
+LIBS    := -lbpf -ldw -lelf -lz -lzstd -lsnappy -lstdc++ -llzma -lprotobuf-c -liberty -lmd -lm -pthread
 ARCH    := x86
 
 SRC     := $(wildcard profiler/*.c symbolizer/*.c protocols/*.c out/*.c)
-OBJ     := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/gen/profile.pb-c.o
+# C++, and without sanitizers everywhere: glue to a library.
+SNAPPY  := $(B)/obj/profiler/inflate_snappy.o
+OBJ     := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/gen/profile.pb-c.o $(SNAPPY)
 # Everything but main(): what tests link, built with sanitizers.
 TEST_LIB_SRC := $(filter-out profiler/main.c,$(SRC))
-TEST_LIB_OBJ := $(TEST_LIB_SRC:%.c=$(B)/san/%.o) $(B)/san/gen/profile.pb-c.o
+TEST_LIB_OBJ := $(TEST_LIB_SRC:%.c=$(B)/san/%.o) $(B)/san/gen/profile.pb-c.o $(SNAPPY)
 UNIT    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/property/*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
@@ -56,6 +61,9 @@ $(B)/wireprof: $(OBJ)
 $(B)/obj/%.o: %.c | $(GEN)
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -c -o $@ $<
+$(B)/obj/%.o: %.cc
+	@mkdir -p $(@D)
+	$(call say,CXX)$(CXX) -std=c++17 -Wall -Wextra -Wshadow -Werror $(CFLAGS) -fno-exceptions -MMD -c -o $@ $<
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CFLAGS) -I$(B)/gen -MMD -c -o $@ $<
@@ -67,7 +75,7 @@ $(B)/san/gen/%.o: $(B)/gen/%.c
 	$(call say,CC)$(CC) -I$(B)/gen $(SAN) -MMD -c -o $@ $<
 
 # --- what runs in the kernel: no vmlinux.h, so it builds in a container ---
-$(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h) protocols/mysql_wire.h
+$(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h) protocols/mysql_wire.h protocols/mongo_wire.h
 	@mkdir -p $(@D)
 	$(call say,BPF)$(CLANG) -target bpf -D__TARGET_ARCH_$(ARCH) -O2 -g -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror -I. -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
 $(B)/gen/wireprof.skel.h: $(B)/gen/wireprof.bpf.o
@@ -83,10 +91,10 @@ $(B)/gen/page.h: out/page.html
 	$(call say,GEN){ echo 'static const unsigned char page_html[] = {'; od -An -v -tx1 $< | sed 's/\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@.tmp && mv $@.tmp $@
 
 # --- packages: a fresh Debian has none of these; what is there already is left alone ---
-BUILD_PACKAGES := gcc libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev liblzma-dev libprotobuf-c-dev \
+BUILD_PACKAGES := gcc g++ libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev libsnappy-dev liblzma-dev libprotobuf-c-dev \
 	protobuf-c-compiler libiberty-dev libmd-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
-CHECK_PACKAGES := $(DEMO_PACKAGES) g++ libc6-dbg libcmocka-dev gdb golang-go rustc nodejs musl-tools binutils elfutils mariadb-server \
+CHECK_PACKAGES := $(DEMO_PACKAGES) libc6-dbg libcmocka-dev gdb golang-go rustc nodejs musl-tools binutils elfutils mariadb-server \
 	libmariadb-dev python3-pymysql python3-zstandard python3-venv ca-certificates \
 	sysbench x265 openssl xz-utils debuginfod libdebuginfod1 chromium chromium-driver python3-selenium procps util-linux libcap2-bin
 install = @tests/install-packages $(1)
@@ -118,14 +126,14 @@ REPLAY_FLAGS := $(ALL_CFLAGS) -Wno-unused-parameter $(SAN) -Itests/replay/shim -
 $(B)/tests/replay/%: tests/replay/%.c $(REPLAY_SRC) $(wildcard tests/replay/*.h bpf/*.h) $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(REPLAY_SRC) $(TEST_LIB_OBJ) $(LIBS)
-# MySQL's connections on the host, over recorded ones.
-$(B)/tests/replay/mysql: tests/replay/mysql.c $(wildcard bpf/*.h protocols/*.h) $(TEST_LIB_OBJ)
+# Connections of MySQL and MongoDB on the host, over recorded ones.
+$(B)/tests/replay/mysql $(B)/tests/replay/mongo: $(B)/tests/replay/%: tests/replay/%.c $(wildcard bpf/*.h protocols/*.h) $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(REPLAY_FLAGS) -o $@ $< $(TEST_LIB_OBJ) $(LIBS)
 recordings: $(B)/tests/replay/record $(B)/tests/replay/replay
 	@/usr/bin/python3 tests/replay/make_recordings.py
 
-REPLAYS := $(B)/tests/replay/replay $(B)/tests/replay/mysql
+REPLAYS := $(B)/tests/replay/replay $(B)/tests/replay/mysql $(B)/tests/replay/mongo
 test: $(UNIT) $(REPLAYS) $(B)/wireprof
 	@set -e; for t in $(UNIT) $(REPLAYS); do echo "== $$t"; $$t; done
 
@@ -172,9 +180,9 @@ bench-memory: $(B)/wireprof
 	@B=$(B) /usr/bin/python3 tests/bench/memory.py
 
 fuzz-build: $(FUZZ)
-$(B)/fuzz/%: tests/fuzz/%.c $(TEST_LIB_SRC) | $(GEN)
+$(B)/fuzz/%: tests/fuzz/%.c $(TEST_LIB_SRC) $(SNAPPY) | $(GEN)
 	@mkdir -p $(@D)
-	$(call say,FUZZ)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(TEST_LIB_SRC) $(B)/gen/profile.pb-c.c $(LIBS)
+	$(call say,FUZZ)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(TEST_LIB_SRC) $(SNAPPY) $(B)/gen/profile.pb-c.c $(LIBS)
 SECONDS_EACH ?= 60
 fuzz: $(FUZZ)
 	@set -e; for f in $(FUZZ); do n=$$(basename $$f); mkdir -p $(B)/corpus/$$n; echo "== $$n"; \

@@ -7,6 +7,7 @@
 #define WIREPROF_ARCH_X86_64_H
 
 #include "types.h"
+#include <bpf/bpf_core_read.h>
 
 /* The kernel's own struct pt_regs (the one of <asm/ptrace.h> has other names and no relocations). */
 struct pt_regs___kernel {
@@ -51,6 +52,12 @@ static __always_inline void arch_user_regs(const struct pt_regs___kernel *user, 
 	regs->reg[13] = user->r13;
 	regs->reg[14] = user->r14;
 	regs->reg[15] = user->r15;
+}
+
+/* Where the thread's own variables lie: the base of fs. */
+static __always_inline u64 arch_thread_pointer(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread.fsbase);
 }
 
 /* Of the registers that a perf_event program is given: whether they are user code's. */

@@ -9,7 +9,7 @@
  *				the first, the address less one is in the instruction that the frame stands at
  *			u8 head[head_bytes], u8 tail[tail_bytes]	request bytes
  *	EVENT_FORK, EVENT_EXEC, EVENT_EXIT	struct process_event
- *	EVENT_MYSQL	struct process_event: the process speaks MySQL in a way that replies have to be looked at
+ *	EVENT_REPLIES	struct process_event: replies of the process have to be looked at, for statements' or cursors' ids
  *
  * user -> kernel: which processes (targets), where their objects are mapped (process_maps), and the
  * objects' unwind rows (tables). Both of the latter are sorted arrays cut into chunks, with a directory of
@@ -20,6 +20,7 @@
 #define WIREPROF_EVENTS_H
 
 #include <linux/types.h>
+#include "../protocols/mongo_wire.h"
 #include "../protocols/mysql_wire.h"
 #include "unwind_row.h"
 
@@ -38,9 +39,13 @@
 #define TAIL_BYTES	  4096 /* read when a sample fires */
 #define HEAD_COPY_MIN	  2048 /* a receive of this size is worth the copy */
 #define COMM_BYTES	  16
-#define MAX_CONNECTIONS	  16384 /* that speak MySQL */
+#define MAX_CONNECTIONS	  16384 /* that speak MySQL, and as many that speak MongoDB's protocol */
 #define MAX_PREPARED	  16384 /* prepared statements remembered; as many as a server allows by default */
+#define MAX_CURSORS	  4096	/* of MongoDB, open and remembered */
+#define MAX_GOROUTINES	  65536 /* that serve connections */
 #define STREAM_BYTES	  4096	/* of a command, copied when received */
+#define END_BYTES	  256	/* of a longer one of MongoDB's, from its end: there, its database may be */
+#define REPLY_TAIL_BYTES  512	/* of a reply, where a cursor's id is */
 #define ORIGIN_BYTES	  256	/* of the command that chose the schema */
 
 /* --- mappings of a process --- */
@@ -115,9 +120,17 @@ _Static_assert(sizeof(struct mapping_directory) == CHUNK_BYTES, "shared layout")
 _Static_assert(sizeof(struct mapping_chunk) == CHUNK_BYTES, "shared layout");
 _Static_assert(sizeof(struct table_chunk) == TABLE_CHUNK_BYTES, "shared layout");
 
+/* Of a Go program: where its runtime says which goroutine a thread works for (symbolizer/go_layout.h). */
+struct go_target {
+	__u32 generation; /* its number among all that were seen; 0: it is no Go program */
+	__s32 tls;
+	__u16 g_m, g_goid, m_curg, reserved; /* g_goid 0: not known where, so that nothing is known of its requests */
+};
+
 struct target {
 	__u32 maps; /* number of its mappings in process_maps; a child has its parent's until it has its own; 0: none yet */
 	__u32 flags;
+	struct go_target go;
 };
 #define TARGET_MYSQL 1 /* flag: it has the functions of a MySQL server */
 
@@ -173,6 +186,7 @@ enum mysql_flags {
  */
 struct mysql_connection {
 	__u64 since_ns;	  /* when it began or was reset: what was prepared before then is gone */
+	__u64 reader;	  /* the thread or goroutine that received last: nobody else works for the command */
 	__u64 buffer;	  /* of the receive at hand */
 	__u64 start;	  /* where the command's payload came to: a server that reads headers first answers from there */
 	__u64 received;	  /* bytes of the batch, so far */
@@ -184,15 +198,15 @@ struct mysql_connection {
 	__u32 prepared;	  /* id of the statement that was prepared last; 0: none */
 	__u32 statement;  /* that the command is about */
 	__u32 scan, word; /* of the SQL that is looked at: how far, and the hash of its word */
-	__u32 reader;	  /* the thread that received last: nobody else works for the command */
 	__u32 sequence;	  /* of the last packet; 0 behind an empty one */
-	__u32 used;	  /* mysql_epoch of the last receive */
+	__u32 used;	  /* epoch of the last receive */
 	__u16 commands;	  /* of the batch: begun, */
 	__u16 whole;	  /* and received to the end */
 	__u16 origin_bytes;
 	__u8 command;	  /* enum mysql_command; the last of the batch */
 	__u8 header_bytes; /* of the next packet's header, so far */
 	__u8 header[8];
+	__u8 reserved[4];
 	__u8 origin[ORIGIN_BYTES]; /* the first bytes of the command that chose the schema, as in stream */
 	__u32 bytes;		   /* in stream; from here on as in struct prepared_statement */
 	__u8 stream[2 * STREAM_BYTES]; /* STREAM_BYTES are used; the rest is for the verifier's bound on an append */
@@ -210,9 +224,88 @@ struct prepared_key {
 	__u32 named;	      /* then 1 */
 };
 
+/* --- MongoDB: see mongo.h --- */
+
+enum mongo_flags {
+	MONGO_HEADERS = 1 << 0, /* the server reads a message's header first, then the rest */
+	MONGO_OPENS = 1 << 1,	/* the batch is one command that may open a cursor */
+};
+
+/*
+ * A connection that speaks MongoDB's protocol; value of the mongo_connections map, whose key is the socket's kernel address.
+ * A batch is the messages that come in one receive, nearly always one; `stream` has them as they came.
+ */
+struct mongo_connection {
+	__u64 reader;	 /* the thread or goroutine that received last: nobody else works for the message */
+	__u64 buffer;	 /* of the receive at hand */
+	__u64 received;	 /* bytes of the batch, so far */
+	__u64 cursor;	 /* that the message asks for more of; 0: none */
+	__u64 opened;	 /* cursor that the reply tells of; 0: none */
+	__u32 n, at;	 /* bytes of the receive at hand, and how far it was followed */
+	__u32 inode;	 /* of the socket: another one can come to lie at the same address */
+	__u32 left;	 /* of the message at hand, still to come */
+	__u32 last;	 /* where in the batch the message at hand begins */
+	__u32 flags;	 /* enum mongo_flags */
+	__u32 used;	 /* epoch of the last receive */
+	__u32 reply_left; /* of the reply, still to be sent */
+	__u16 messages;	 /* of the batch: begun, */
+	__u16 whole;	 /* and received to the end */
+	__u16 tail_bytes, end_bytes;
+	__u8 header_bytes; /* of the next message's header, so far */
+	__u8 reserved[3];
+	__u8 header[MONGO_HEADER_BYTES];
+	__u8 end[END_BYTES]; /* of the message, where that is longer than stream */
+	__u8 tail[2 * REPLY_TAIL_BYTES]; /* of the reply: its end, and what was sent behind that */
+	__u32 bytes;			 /* in stream; from here on as in struct prepared_statement */
+	__u8 stream[2 * STREAM_BYTES];
+};
+
+/* A cursor that is open: value of the cursors map. */
+struct open_cursor {
+	__u32 used; /* epoch of the last message about it */
+	struct prepared_statement opener;
+};
+struct cursor_key {
+	__u64 id;
+	__u32 tgid;
+	__u32 reserved;
+};
+
+/* --- who works: see goroutine.h --- */
+
+enum protocol {
+	PROTOCOL_ANY, /* not followed: the connection is in sockets */
+	PROTOCOL_MYSQL, /* in connections */
+	PROTOCOL_MONGO, /* in mongo_connections */
+};
+
+/* What a thread does, or a goroutine: the connection that it serves. */
+struct worker {
+	__u64 sock; /* 0: none */
+	__u64 who; /* the thread's id, or the goroutine's */
+	__u32 generation; /* of the goroutine's program; 0: a thread */
+	__u32 used; /* epoch of the last receive */
+	__u32 slot; /* index in sockets */
+	__u16 port; /* local, of sock; 0: AF_UNIX */
+	__u8 protocol; /* enum protocol, of sock */
+	__u8 bypass; /* the last receive came by io_uring or splice */
+	__u8 speaks_mysql, speaks_mongo; /* it has served such a socket */
+	__u8 awaits_reply; /* what it sends next on such a socket tells something */
+	/* The socket of the MySQL connection that it read to the end of a packet, and the next packet's header, if it has come. */
+	__u8 has_header;
+	__u8 header[4];
+	__u64 border;
+};
+
+struct goroutine_key {
+	__u64 id;	  /* no two of a program have the same, ever */
+	__u32 generation; /* of struct go_target */
+	__u32 reserved;
+};
+
 /* --- events --- */
 
-enum event_type { EVENT_SAMPLE = 1, EVENT_FORK, EVENT_EXEC, EVENT_EXIT, EVENT_MYSQL };
+enum event_type { EVENT_SAMPLE = 1, EVENT_FORK, EVENT_EXEC, EVENT_EXIT, EVENT_REPLIES };
 
 struct event_header {
 	__u32 type; /* enum event_type */
@@ -262,9 +355,12 @@ struct process_event {
 	X(REQUEST_LOST, "samples whose request was forgotten before they fired")                   \
 	X(REQUEST_UNREADABLE, "samples whose request bytes could not be read")                     \
 	X(TARGETS_FULL, "processes not followed: target table full")                               \
-	X(CONNECTIONS_FULL, "MySQL receives not followed: no room for the connection")                      \
+	X(CONNECTIONS_FULL, "MySQL and MongoDB receives not followed: no room for the connection")           \
 	X(PREPARED, "MySQL statements prepared")                                                   \
 	X(PREPARED_FULL, "MySQL prepared statements not remembered: no room")                       \
+	X(CURSORS_FULL, "MongoDB cursors not remembered: no room")                                       \
+	X(GOROUTINES_FULL, "receives of goroutines not recorded: no room")                                 \
+	X(GOROUTINE_UNKNOWN, "receives of Go programs whose goroutine could not be read")                  \
 	X(GUESSED_FRAMES, "frames left by frame pointer or by a return address on the stack")                 \
 	X(GUESSED_SAMPLES, "samples with such frames")
 
@@ -286,7 +382,8 @@ enum sample_flags {
 	REQUEST_BYPASS = 1 << 4,   /* the thread's last receive bypassed the system calls we read */
 	SOCKET_NAMED = 1 << 5,	   /* AF_UNIX: bound to a path, so the server's side */
 	REQUEST_MYSQL = 1 << 6,	   /* from the connections map: head is the origin, tail the stream */
-	REQUEST_PREPARED = 1 << 7, /* tail is the stream that prepared the statement */
+	REQUEST_PREPARED = 1 << 7, /* tail is the stream that prepared the statement, or opened the cursor */
+	REQUEST_MONGO = 1 << 8,	   /* from the mongo_connections map: head is the end, tail the stream */
 };
 
 struct sample_event {
@@ -295,24 +392,27 @@ struct sample_event {
 	__u16 n_kernel, n_user;
 	__u8 phase;		 /* enum phase */
 	__u8 stop;		 /* enum stop */
-	__u8 flags;		 /* enum sample_flags */
 	__u8 family;		 /* AF_INET, AF_INET6, AF_UNIX or 0 */
+	__u8 command;		 /* with REQUEST_MYSQL: these, as in struct mysql_connection */
+	__u16 mysql;		 /* enum mysql_flags */
+	__u16 commands;
+	__u32 statement;
+	__u16 flags;		 /* enum sample_flags */
 	__u16 local_port;	 /* host order */
-	__u16 head_bytes;
-	__u32 tail_bytes;
+	__u32 head_bytes, tail_bytes;
 	__u64 received;	    /* bytes of the message so far */
 	__u64 last_received; /* bytes of the last receive */
-	__u32 statement;     /* with REQUEST_MYSQL: these, as in struct mysql_connection */
-	__u16 mysql;	     /* enum mysql_flags */
-	__u8 command, commands;
-	__u64 sock, since_ns; /* likewise: the connection, for a prepared_key */
+	__u64 sock, since_ns; /* with REQUEST_MYSQL: the connection, for a prepared_key */
 	char thread[COMM_BYTES];
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "shared layout");
-_Static_assert(sizeof(struct mysql_connection) == 100 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
+_Static_assert(sizeof(struct mysql_connection) == 108 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_statement) == 4 + STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
+_Static_assert(sizeof(struct mongo_connection) == 100 + END_BYTES + 2 * REPLY_TAIL_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
+_Static_assert(sizeof(struct worker) == 48, "shared layout");
+_Static_assert(sizeof(struct target) == 24, "shared layout");
 _Static_assert(sizeof(struct process_event) == 24, "shared layout");
 _Static_assert(sizeof(struct sample_event) == 96, "shared layout");
 

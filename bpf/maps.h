@@ -10,6 +10,11 @@
 
 const volatile unsigned int ring_wake_bytes = RING_BYTES_MIN / 4;
 
+/* Counts about seconds, on the user side. */
+unsigned int epoch;
+/* Set by the user side, when it looks at replies; and here, when it has been told to. */
+bool watches_replies;
+
 /*
  * The one way up; its size is set at load, by the number of CPUs. Written by every program, read by the user side every DRAIN_MS or when it is a quarter full.
  * Full: the event is dropped and counted (SAMPLES_LOST, EVENTS_LOST).
@@ -135,30 +140,58 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } prepared SEC(".maps");
 
-/* An entry of connections to begin with: all zero, never written. */
+/* Socket -> its MongoDB connection. As connections. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, u64);
+	__type(value, struct mongo_connection);
+	__uint(max_entries, MAX_CONNECTIONS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} mongo_connections SEC(".maps");
+
+/*
+ * (Process, id) -> the command that opened the cursor. Written when a reply brings the id; read when a sample fires. An entry
+ * dies when a reply says that the cursor is exhausted, or when the user side finds it long unused. Full: CURSORS_FULL.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct cursor_key);
+	__type(value, struct open_cursor);
+	__uint(max_entries, MAX_CURSORS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} cursors SEC(".maps");
+
+/* An entry of either connections map to begin with: all zero, never written. */
+struct no_connection {
+	union {
+		struct mysql_connection mysql;
+		struct mongo_connection mongo;
+	};
+};
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, u32);
-	__type(value, struct mysql_connection);
+	__type(value, struct no_connection);
 	__uint(max_entries, 1);
 } no_connection SEC(".maps");
 
+/* Where a cursor's entry is put together: one a CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, u32);
+	__type(value, struct open_cursor);
+	__uint(max_entries, 1);
+} new_cursor SEC(".maps");
+
 /*
- * Thread -> the connection it serves. Written by the receive hook, read when a sample fires; dies with the
- * thread. Out of memory: RECEIVES_NO_STATE.
+ * Thread -> its work. Written by the receive hook, read when a sample fires; dies with the thread. Out of memory:
+ * RECEIVES_NO_STATE.
  */
 struct thread_state {
-	u64 sock; /* 0: none */
+	struct worker worker;
 	u64 number; /* for a pointer to become one */
-	u32 slot; /* index in sockets */
-	u8 bypass; /* the last receive came by io_uring or splice */
-	u8 mysql; /* `sock` is in connections, not in sockets */
-	u8 speaks_mysql; /* it has served such a socket */
-	u8 awaits_reply; /* what it sends next on such a socket tells something */
-	/* The socket of the MySQL connection that it read to the end of a packet, and the next packet's header, if it has come. */
-	u64 border;
-	u8 header[4];
-	u8 has_header;
+	u32 target_epoch; /* as of when the following was looked up */
+	struct go_target go;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -166,6 +199,19 @@ struct {
 	__type(key, int);
 	__type(value, struct thread_state);
 } threads SEC(".maps");
+
+/*
+ * Goroutine -> its work, which moves between threads. Written by the receive hook, read when a sample fires. An entry dies at
+ * end of stream, or when the user side finds its program gone, or the map filling up and the goroutine long silent. Full:
+ * GOROUTINES_FULL.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct goroutine_key);
+	__type(value, struct worker);
+	__uint(max_entries, MAX_GOROUTINES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} goroutines SEC(".maps");
 
 /* The unwinder at a frame of the user stack. */
 #define STACK_WINDOW 32 /* words; a power of two that holds ARCH_SIGCONTEXT_WORDS */
@@ -196,10 +242,11 @@ struct receive {
 	s32 bytes; /* return value */
 	u32 write_seq;
 	u32 queued; /* packets left in the queue; AF_UNIX only */
-	u32 wanted; /* bytes that were asked for; 0: a vector */
-	u32 inode; /* of the socket, for MySQL only */
+	u32 wanted; /* bytes that were asked for; of a vector, its first element's */
+	u32 inode; /* of the socket, for protocols that are followed only */
 	u32 tgid;
 	u16 family;
+	u16 port; /* local; 0: AF_UNIX */
 };
 
 /* Where a sample is put together before it is sent: one a CPU, used by the sampler alone. */

@@ -30,8 +30,6 @@
 
 /* Set by the user side, when it has seen a server that does not ask for the header alone. */
 bool look_for_mysql;
-/* Counts about seconds, on the user side. */
-unsigned int mysql_epoch;
 
 static __always_inline bool mysql_read_payload(struct mysql_connection *c, u32 n, u64 sock)
 {
@@ -202,6 +200,7 @@ static __always_inline bool mysql_may_begin(const struct receive *r, bool speaks
 
 static __always_inline struct mysql_connection *mysql_open(const struct receive *r, u32 flags)
 {
+	struct no_connection *blank;
 	struct mysql_connection *c;
 	struct target *target;
 	u32 zero = 0;
@@ -209,8 +208,8 @@ static __always_inline struct mysql_connection *mysql_open(const struct receive 
 	target = bpf_map_lookup_elem(&targets, &r->tgid);
 	if (target && target->flags & TARGET_MYSQL)
 		flags |= MYSQL_TRUSTED;
-	c = bpf_map_lookup_elem(&no_connection, &zero);
-	if (!c || bpf_map_update_elem(&connections, &r->sock, c, BPF_ANY)) {
+	blank = bpf_map_lookup_elem(&no_connection, &zero);
+	if (!blank || bpf_map_update_elem(&connections, &r->sock, &blank->mysql, BPF_ANY)) {
 		count(COUNTER_CONNECTIONS_FULL);
 		return NULL;
 	}
@@ -224,7 +223,7 @@ static __always_inline struct mysql_connection *mysql_open(const struct receive 
 }
 
 /* The connection, made if it has none; NULL where this is no MySQL, as far as the first bytes tell. */
-static __always_inline struct mysql_connection *mysql_connection_of(const struct thread_state *thread,
+static __always_inline struct mysql_connection *mysql_connection_of(const struct worker *worker,
 								    const struct receive *r, bool has_header)
 {
 	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &r->sock);
@@ -232,7 +231,7 @@ static __always_inline struct mysql_connection *mysql_connection_of(const struct
 
 	if (c && c->inode == r->inode)
 		return c;
-	if (has_header ? !mysql_is_header(thread->header) : !mysql_may_begin(r, thread->speaks_mysql, &flags))
+	if (has_header ? !mysql_is_header(worker->header) : !mysql_may_begin(r, worker->speaks_mysql, &flags))
 		return NULL;
 	return mysql_open(r, flags);
 }
@@ -321,14 +320,14 @@ static __always_inline void mysql_reply_is_out(struct mysql_connection *c, u64 s
 }
 
 /* What was sent begins at `buffer`. Of a deflated reply the plain form lies where the command came to. */
-static __always_inline void mysql_reply(struct thread_state *thread, u64 sock, u64 buffer, s32 bytes)
+static __always_inline void mysql_reply(struct worker *worker, u64 sock, u64 buffer, s32 bytes)
 {
 	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
 	u8 p[MYSQL_REPLY] = {};
 
 	if (!c || !(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA)))
 		return;
-	thread->awaits_reply = 0;
+	worker->awaits_reply = 0;
 	if (c->flags & MYSQL_COMPRESSED) {
 		if (bpf_probe_read_user(p, MYSQL_FRAME_BYTES, (void *)buffer))
 			bytes = 0;
@@ -342,17 +341,17 @@ static __always_inline void mysql_reply(struct thread_state *thread, u64 sock, u
 }
 
 /* The header of the next packet on the connection that the thread has read to the end of one: nothing to look up yet. */
-static __always_inline bool mysql_notes_header(struct thread_state *thread, const struct receive *r)
+static __always_inline bool mysql_notes_header(struct worker *worker, const struct receive *r)
 {
-	if (thread->border != r->sock || r->wanted != MYSQL_HEADER_BYTES || r->bytes != MYSQL_HEADER_BYTES ||
-	    thread->awaits_reply)
+	if (worker->border != r->sock || r->wanted != MYSQL_HEADER_BYTES || r->bytes != MYSQL_HEADER_BYTES ||
+	    worker->awaits_reply)
 		return false;
-	if (bpf_probe_read_user(thread->header, MYSQL_HEADER_BYTES, (void *)r->buffer) || !le24(thread->header))
+	if (bpf_probe_read_user(worker->header, MYSQL_HEADER_BYTES, (void *)r->buffer) || !le24(worker->header))
 		return false;
-	thread->has_header = 1;
-	thread->sock = r->sock;
-	thread->mysql = 1;
-	thread->bypass = 0;
+	worker->has_header = 1;
+	worker->sock = r->sock;
+	worker->protocol = PROTOCOL_MYSQL;
+	worker->bypass = 0;
 	return true;
 }
 
@@ -360,38 +359,40 @@ static __always_inline bool mysql_notes_header(struct thread_state *thread, cons
  * A receive of a thread that speaks MySQL, or that may begin to. Returns false where it is not a MySQL server's: then it
  * is somebody else's.
  */
-static __always_inline bool mysql_receive(struct thread_state *thread, const struct receive *r)
+static __always_inline bool mysql_receive(struct worker *worker, const struct receive *r)
 {
-	bool has_header = thread->has_header && thread->border == r->sock;
-	struct mysql_connection *c = mysql_connection_of(thread, r, has_header);
+	bool has_header = worker->has_header && worker->border == r->sock;
+	struct mysql_connection *c = mysql_connection_of(worker, r, has_header);
 
-	thread->has_header = 0;
-	thread->border = 0;
+	worker->has_header = 0;
+	worker->border = 0;
 	if (!c)
 		return false;
 	if (c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA) && c->flags & MYSQL_HEADERS && !c->left) {
 		mysql_reply_is_out(c, r->sock, r->buffer == c->start ? r->bytes : 0);
-		thread->awaits_reply = 0;
+		worker->awaits_reply = 0;
 	}
-	c->used = mysql_epoch;
-	c->reader = (u32)bpf_get_current_pid_tgid();
+	c->used = epoch;
+	c->reader = worker->who;
 	if (!(c->flags & MYSQL_ENCRYPTED)) {
-		if (!mysql_follow(c, r, has_header ? thread->header : NULL)) {
+		if (!mysql_follow(c, r, has_header ? worker->header : NULL)) {
 			mysql_forget(r->sock);
 			return false;
 		}
 		if (c->flags & MYSQL_COLLECT && c->flags & MYSQL_IN_PLAY) {
 			mysql_append(c);
 			if (!c->left && !c->header_bytes && !(c->flags & MYSQL_LONG))
-				mysql_complete(thread, c, r->sock);
+				mysql_complete(worker, c, r->sock);
 		}
 		if (c->flags & MYSQL_HEADERS && !c->left && !c->header_bytes &&
 		    !(c->flags & (MYSQL_ENCRYPTED | MYSQL_COMPRESSES | MYSQL_COMPRESSED)))
-			thread->border = r->sock;
+			worker->border = r->sock;
 	}
-	thread->sock = r->sock;
-	thread->mysql = thread->speaks_mysql = 1;
-	thread->bypass = 0;
+	worker->sock = r->sock;
+	worker->port = r->port;
+	worker->protocol = PROTOCOL_MYSQL;
+	worker->speaks_mysql = 1;
+	worker->bypass = 0;
 	return true;
 }
 

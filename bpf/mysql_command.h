@@ -16,19 +16,6 @@
 #define HASH_EXECUTE 0xa01e3d98u
 #define HASH_PREPARE 0x3cc870dcu
 
-/* Set by the user side, when it looks at replies; and here, when it has been told to. */
-bool watches_replies;
-
-static __always_inline u32 le24(const u8 *p)
-{
-	return p[0] | (u32)p[1] << 8 | (u32)p[2] << 16;
-}
-
-static __always_inline u32 le32(const u8 *p)
-{
-	return le24(p) | (u32)p[3] << 24;
-}
-
 /* Whether a packet of this length can be this command. */
 static __always_inline bool mysql_is_command(u8 command, u32 length)
 {
@@ -218,7 +205,7 @@ static __always_inline void mysql_query(struct mysql_connection *c, u64 sock)
 }
 
 /* The batch is whole: what of it must be known later. */
-static __always_inline void mysql_complete(struct thread_state *thread, struct mysql_connection *c, u64 sock)
+static __always_inline void mysql_complete(struct worker *worker, struct mysql_connection *c, u64 sock)
 {
 	u32 n = c->bytes;
 
@@ -233,10 +220,10 @@ static __always_inline void mysql_complete(struct thread_state *thread, struct m
 		if (n <= ORIGIN_BYTES && !bpf_probe_read_kernel(c->origin, n, c->stream))
 			c->origin_bytes = n;
 	}
-	thread->awaits_reply = !!(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA));
+	worker->awaits_reply = !!(c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA));
 	if (!watches_replies && (!(c->flags & MYSQL_HEADERS) || c->flags & (MYSQL_COMPRESSED | MYSQL_COMPRESSES))) {
 		watches_replies = true;
-		send_process_event(EVENT_MYSQL, bpf_get_current_pid_tgid() >> 32, 0);
+		send_process_event(EVENT_REPLIES, bpf_get_current_pid_tgid() >> 32, 0);
 	}
 }
 

@@ -5,10 +5,11 @@
  *	sending on a socket		its last message		reply
  *	receiving from a socket		that socket, no message yet	receive
  *	waiting for events		nobody				idle
- *	anything else			the thread's current socket	execute, or none without one
+ *	anything else			the worker's current socket	execute, or none without one
  *
- * A receive of what LOAD DATA LOCAL asked for is part of that command; of a MySQL command that has not come to its end,
- * nothing is executed yet.
+ * The worker is the thread, or the goroutine that it runs: see goroutine.h.
+ * A receive of what LOAD DATA LOCAL asked for is part of that command; of a MySQL or MongoDB command that has not come to its
+ * end, nothing is executed yet.
  */
 #ifndef WIREPROF_OWNER_H
 #define WIREPROF_OWNER_H
@@ -49,12 +50,6 @@ static __always_inline enum syscall_family syscall_family(s64 nr)
 		return FAMILY_FUTEX;
 	}
 	return FAMILY_OTHER;
-}
-
-/* Bytes that a receive asks for; 0 for a vector. */
-static __always_inline u32 bytes_wanted(s64 nr, u64 arg2)
-{
-	return nr == SYS_READ || nr == SYS_RECVFROM ? arg2 : 0;
 }
 
 /* The socket's inode number: no two sockets have the same. */
@@ -114,10 +109,11 @@ static __always_inline struct socket_slot *describe_request(struct sample_event 
 	return slot;
 }
 
-/* Whose request the sample is: in one map or the other, or neither. */
+/* Whose request the sample is: in one of the maps, or none. */
 struct owner {
 	u64 sock;
 	struct mysql_connection *mysql;
+	struct mongo_connection *mongo;
 	struct socket_slot *slot;
 	u32 index; /* of the slot */
 };
@@ -128,10 +124,16 @@ static __always_inline void describe_mysql(struct sample_event *e, const struct 
 	e->received = e->last_received = c->received;
 	e->mysql = c->flags;
 	e->command = c->command;
-	e->commands = c->commands > 255 ? 255 : c->commands;
+	e->commands = c->commands;
 	e->statement = c->statement;
 	e->sock = sock;
 	e->since_ns = c->since_ns;
+}
+
+static __always_inline void describe_mongo(struct sample_event *e, const struct mongo_connection *c)
+{
+	e->flags |= REQUEST_KNOWN | REQUEST_MONGO;
+	e->received = e->last_received = c->received;
 }
 
 /* On its way out of, or into, a socket. */
@@ -143,32 +145,30 @@ static __always_inline void owner_on_socket(struct sample_event *e, struct sock 
 	owner->mysql = bpf_map_lookup_elem(&connections, &owner->sock);
 	if (owner->mysql && !sends && owner->mysql->flags & MYSQL_DATA && !(owner->mysql->flags & MYSQL_ENCRYPTED))
 		e->phase = PHASE_EXECUTE;
-	if (e->phase == PHASE_RECEIVE)
+	if (e->phase == PHASE_RECEIVE) {
 		owner->mysql = NULL;
-	else if (owner->mysql)
+		return;
+	}
+	if (owner->mysql) {
 		describe_mysql(e, owner->mysql, owner->sock);
-	else if (sends)
+		return;
+	}
+	owner->mongo = bpf_map_lookup_elem(&mongo_connections, &owner->sock);
+	if (owner->mongo)
+		describe_mongo(e, owner->mongo);
+	else
 		owner->slot = describe_request(e, owner->sock, &owner->index);
 }
 
-static __always_inline void owner_of_thread(struct sample_event *e, struct thread_state *thread, struct owner *owner)
+static __always_inline void owner_of_mysql(struct sample_event *e, const struct worker *worker, struct owner *owner)
 {
-	owner->sock = thread->sock;
-	describe_socket(e, (struct sock *)thread->sock);
-	if (!thread->mysql) {
-		e->phase = PHASE_EXECUTE;
-		owner->slot = describe_request(e, thread->sock, &owner->index);
-		if (!owner->slot)
-			count(COUNTER_REQUEST_LOST);
-		return;
-	}
 	owner->mysql = bpf_map_lookup_elem(&connections, &owner->sock);
-	if (owner->mysql && owner->mysql->reader != e->tid) {
+	if (owner->mysql && owner->mysql->reader != worker->who) {
 		/* Another thread of the pool has read the next command. */
 		owner->mysql = NULL;
 		return;
 	}
-	if (owner->mysql && (thread->has_header || !mysql_executes(owner->mysql))) {
+	if (owner->mysql && (worker->has_header || !mysql_executes(owner->mysql))) {
 		owner->mysql = NULL;
 		e->phase = PHASE_RECEIVE;
 		return;
@@ -180,25 +180,72 @@ static __always_inline void owner_of_thread(struct sample_event *e, struct threa
 		count(COUNTER_REQUEST_LOST);
 }
 
+static __always_inline void owner_of_mongo(struct sample_event *e, const struct worker *worker, struct owner *owner)
+{
+	owner->mongo = bpf_map_lookup_elem(&mongo_connections, &owner->sock);
+	if (owner->mongo && owner->mongo->reader != worker->who) {
+		owner->mongo = NULL;
+		return;
+	}
+	if (owner->mongo && !mongo_executes(owner->mongo)) {
+		owner->mongo = NULL;
+		e->phase = PHASE_RECEIVE;
+		return;
+	}
+	e->phase = PHASE_EXECUTE;
+	if (owner->mongo)
+		describe_mongo(e, owner->mongo);
+	else
+		count(COUNTER_REQUEST_LOST);
+}
+
+static __always_inline void owner_of_worker(struct sample_event *e, const struct worker *worker, struct owner *owner)
+{
+	owner->sock = worker->sock;
+	describe_socket(e, (struct sock *)worker->sock);
+	if (worker->protocol == PROTOCOL_MYSQL) {
+		owner_of_mysql(e, worker, owner);
+		return;
+	}
+	if (worker->protocol == PROTOCOL_MONGO) {
+		owner_of_mongo(e, worker, owner);
+		return;
+	}
+	e->phase = PHASE_EXECUTE;
+	owner->slot = describe_request(e, worker->sock, &owner->index);
+	if (!owner->slot)
+		count(COUNTER_REQUEST_LOST);
+}
+
+static __always_inline struct worker *sampled_worker(struct task_struct *task, const struct target *target)
+{
+	struct thread_state *thread;
+
+	if (target->go.generation)
+		return goroutine_worker(task, &target->go, false);
+	thread = bpf_task_storage_get(&threads, task, 0, 0);
+	return thread ? &thread->worker : NULL;
+}
+
 /* Decides phase and owner. */
-static __always_inline struct owner owner_resolve(struct sample_event *e, struct task_struct *task,
+static __always_inline struct owner owner_resolve(struct sample_event *e, struct task_struct *task, const struct target *target,
 						  const struct syscall_regs *call)
 {
-	struct thread_state *thread = bpf_task_storage_get(&threads, task, 0, 0);
+	struct worker *worker = sampled_worker(task, target);
 	enum syscall_family family = syscall_family(call->nr);
 	struct owner owner = {};
 	struct sock *sk = NULL;
 
-	if (thread && thread->bypass)
+	if (worker && worker->bypass)
 		e->flags |= REQUEST_BYPASS;
 	if (family == FAMILY_SEND || family == FAMILY_RECEIVE)
 		sk = socket_of(task, call->arg0);
 	if (sk)
 		owner_on_socket(e, sk, family == FAMILY_SEND, &owner);
-	else if (family == FAMILY_WAIT || (family == FAMILY_FUTEX && (!thread || !thread->sock)))
+	else if (family == FAMILY_WAIT || (family == FAMILY_FUTEX && (!worker || !worker->sock)))
 		e->phase = PHASE_IDLE;
-	else if (thread && thread->sock)
-		owner_of_thread(e, thread, &owner);
+	else if (worker && worker->sock)
+		owner_of_worker(e, worker, &owner);
 	return owner;
 }
 

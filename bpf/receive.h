@@ -17,6 +17,8 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include "arch_x86_64.h"
+#include "goroutine.h"
+#include "mongo.h"
 #include "mysql.h"
 
 /*
@@ -210,50 +212,78 @@ static __always_inline bool buffer_claim(u64 buffer, u64 sock)
 	return shared;
 }
 
-static __always_inline bool is_headers_first(u64 sock)
+/* Whether the server of a connection that is followed reads headers first. */
+static __always_inline bool is_headers_first(u64 sock, enum protocol protocol)
 {
-	const struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
+	const struct mysql_connection *mysql = NULL;
+	const struct mongo_connection *mongo = NULL;
 
-	return c && c->flags & MYSQL_HEADERS;
+	if (protocol == PROTOCOL_MYSQL)
+		mysql = bpf_map_lookup_elem(&connections, &sock);
+	else if (protocol == PROTOCOL_MONGO)
+		mongo = bpf_map_lookup_elem(&mongo_connections, &sock);
+	return (mysql && mysql->flags & MYSQL_HEADERS) || (mongo && mongo->flags & MONGO_HEADERS);
 }
 
-static __always_inline void reply_is_out(struct thread_state *thread, u64 sock)
+/*
+ * Whether a receive is none of the worker's business: it serves another connection, and this is one of its own to another
+ * server. Of MySQL's and MongoDB's servers, those have a thread or goroutine a connection that read headers first; of other
+ * goroutines that much is known if the connections have not come by the same port.
+ */
+static __always_inline bool is_aside(const struct worker *worker, const struct receive *r)
+{
+	if (worker->protocol == PROTOCOL_ANY || worker->sock == r->sock)
+		return false;
+	if (worker->generation && worker->port != r->port)
+		return true;
+	return is_headers_first(worker->sock, worker->protocol);
+}
+
+static __always_inline void reply_is_out(struct worker *worker, u64 sock)
 {
 	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &sock);
 
 	if (!c || !(c->flags & MYSQL_HEADERS) || c->left)
 		return;
-	thread->awaits_reply = 0;
+	worker->awaits_reply = 0;
 	mysql_reply_is_out(c, sock, 0);
 }
 
-/* A receive that brings nothing ends the thread's request; end of stream also ends the connection. */
-static __always_inline void receive_nothing(struct thread_state *thread, const struct receive *r)
+static __always_inline void serves_nobody(struct worker *worker)
+{
+	worker->sock = 0;
+	worker->protocol = PROTOCOL_ANY;
+	worker->bypass = 0;
+}
+
+/* A receive that brings nothing ends the worker's request; end of stream also ends the connection. */
+static __always_inline void receive_nothing(struct worker *worker, const struct receive *r)
 {
 	struct socket_slot *slot;
+	bool aside = is_aside(worker, r);
 	u32 index;
 
-	/* Between the two, a MySQL server may look at a connection of its own. */
-	if (!thread->mysql || thread->sock == r->sock || !is_headers_first(thread->sock)) {
-		thread->sock = 0;
-		thread->mysql = 0;
-		thread->bypass = 0;
-	}
+	if (!aside)
+		serves_nobody(worker);
 	if (r->bytes == -ERRNO_EAGAIN) {
-		if (thread->awaits_reply)
-			reply_is_out(thread, r->sock);
+		if (worker->awaits_reply)
+			reply_is_out(worker, r->sock);
 		return;
 	}
-	if (thread->speaks_mysql)
+	if (worker->speaks_mysql)
 		mysql_forget(r->sock);
-	if (thread->border == r->sock)
-		thread->border = 0;
+	if (worker->speaks_mongo)
+		bpf_map_delete_elem(&mongo_connections, &r->sock);
+	if (worker->border == r->sock)
+		worker->border = 0;
 	slot = slot_find(r->sock, &index);
 	if (slot)
 		slot->sock = 0;
+	if (!aside)
+		goroutine_forget(worker);
 }
 
-static __always_inline void receive_bytes(struct thread_state *thread, const struct receive *r)
+static __always_inline void receive_bytes(struct worker *worker, const struct receive *r)
 {
 	struct socket_slot *slot;
 	u32 index;
@@ -264,10 +294,11 @@ static __always_inline void receive_bytes(struct thread_state *thread, const str
 	if (buffer_claim(r->buffer, r->sock))
 		slot->flags |= SLOT_SHARED;
 	slot_update(slot, index, r);
-	thread->slot = index;
-	thread->sock = r->sock;
-	thread->mysql = 0;
-	thread->bypass = 0;
+	worker->slot = index;
+	worker->sock = r->sock;
+	worker->port = r->port;
+	worker->protocol = PROTOCOL_ANY;
+	worker->bypass = 0;
 }
 
 static __always_inline bool receive_wanted(u16 family, u16 type)
@@ -277,17 +308,18 @@ static __always_inline bool receive_wanted(u16 family, u16 type)
 
 /*
  * Where a receive puts its first byte, or a send takes it from: the buffer argument, or the first element of the vector
- * that the argument leads to. Returns 0 where the system call is of neither family.
+ * that the argument leads to; and its size. Returns 0 where the system call is of neither family.
  */
-static __always_inline u64 first_buffer(s64 nr, u64 arg1)
+static __always_inline u64 first_buffer(s64 nr, u64 arg1, u64 arg2, u32 *bytes)
 {
-	u64 base = 0, vector = arg1;
+	u64 element[2] = {}, vector = arg1;
 
 	switch (nr) {
 	case SYS_READ:
 	case SYS_RECVFROM:
 	case SYS_WRITE:
 	case SYS_SENDTO:
+		*bytes = arg2;
 		return arg1;
 	case SYS_RECVMSG:
 	case SYS_SENDMSG:
@@ -297,28 +329,12 @@ static __always_inline u64 first_buffer(s64 nr, u64 arg1)
 		/* fallthrough */
 	case SYS_READV:
 	case SYS_WRITEV:
-		if (bpf_probe_read_user(&base, sizeof(base), (void *)vector))
+		if (bpf_probe_read_user(element, sizeof(element), (void *)vector))
 			return 0;
-		return base;
+		*bytes = element[1];
+		return element[0];
 	}
 	return 0;
-}
-
-/* The state of a target's thread; NULL where the thread is no target. */
-static __always_inline struct thread_state *thread_state(struct task_struct *task)
-{
-	struct thread_state *thread = bpf_task_storage_get(&threads, task, 0, 0);
-	u32 tgid;
-
-	if (thread)
-		return thread;
-	tgid = task->tgid;
-	if (!bpf_map_lookup_elem(&targets, &tgid))
-		return NULL;
-	thread = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!thread)
-		count(COUNTER_RECEIVES_NO_STATE);
-	return thread;
 }
 
 /* The verifier forbids arithmetic on a pointer; through memory it becomes a number. */
@@ -329,31 +345,39 @@ static __always_inline u64 pointer_number(struct thread_state *thread, struct so
 }
 
 /* Whether a MySQL connection may have received this, and it has to be looked at: then with the socket's inode. */
-static __always_inline bool may_be_mysql(const struct thread_state *thread, const struct receive *r)
+static __always_inline bool may_be_mysql(const struct worker *worker, const struct receive *r)
 {
 	return r->bytes > 0 && r->buffer &&
-	       (thread->speaks_mysql || r->wanted == MYSQL_HEADER_BYTES || r->wanted == MYSQL_FRAME_BYTES || look_for_mysql);
+	       (worker->speaks_mysql || r->wanted == MYSQL_HEADER_BYTES || r->wanted == MYSQL_FRAME_BYTES || look_for_mysql);
 }
 
-static __always_inline void receive(struct thread_state *thread, const struct receive *r)
+/* A function of its own, to be verified once for threads and goroutines. */
+__noinline int receive(struct worker *worker, const struct receive *received)
 {
-	if (may_be_mysql(thread, r) && mysql_receive(thread, r))
-		return;
-	if (r->bytes <= 0) {
-		receive_nothing(thread, r);
-		return;
+	struct receive r;
+
+	if (!worker || !received)
+		return 0;
+	r = *received; /* before Linux 6.2, keys of maps may lie in no memory but the function's own */
+	worker->used = epoch;
+	if (may_be_mysql(worker, &r) && mysql_receive(worker, &r))
+		return 0;
+	if (may_be_mongo(worker, &r) && mongo_receive(worker, &r))
+		return 0;
+	if (r.bytes <= 0) {
+		receive_nothing(worker, &r);
+		return 0;
 	}
-	/* What a server that reads headers first receives meanwhile is not for it: its own connection to another server. */
-	if (thread->mysql && thread->sock != r->sock && is_headers_first(thread->sock))
-		return;
-	if (r->buffer) {
-		receive_bytes(thread, r);
+	if (is_aside(worker, &r))
+		return 0;
+	if (r.buffer) {
+		receive_bytes(worker, &r);
 	} else {
-		thread->sock = 0;
-		thread->mysql = 0;
-		thread->bypass = 1;
+		serves_nobody(worker);
+		worker->bypass = 1;
 		count(COUNTER_RECEIVES_BYPASS);
 	}
+	return 0;
 }
 
 #endif

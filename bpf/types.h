@@ -50,9 +50,14 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct thread_struct {
+	unsigned long fsbase; /* x86-64 */
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
+	struct thread_struct thread;
 	struct files_struct *files;
 	struct signal_struct *signal;
 };
@@ -94,6 +99,21 @@ struct socket {
 #ifdef __bpf__
 #pragma clang attribute pop
 #endif
+
+static __attribute__((always_inline)) inline u32 le24(const u8 *p)
+{
+	return p[0] | (u32)p[1] << 8 | (u32)p[2] << 16;
+}
+
+static __attribute__((always_inline)) inline u32 le32(const u8 *p)
+{
+	return le24(p) | (u32)p[3] << 24;
+}
+
+static __attribute__((always_inline)) inline u64 le64(const u8 *p)
+{
+	return le32(p) | (u64)le32(p + 4) << 32;
+}
 
 #define S_IFMT	     0170000
 #define S_IFSOCK     0140000

@@ -56,28 +56,41 @@ static __always_inline bool copy_bytes(struct scratch *s, u32 at, u32 n, u32 mos
 	       !bpf_probe_read_kernel(&s->data[at], n, from);
 }
 
-/* The same for a MySQL command: its origin, and its stream or that of the PREPARE that it executes. */
-static __always_inline u32 copy_command(struct scratch *s, const struct mysql_connection *c, u64 sock, u32 at)
+/* The same for a command that was copied when it came: its stream, or that of the one that it is about (`about`, or NULL). */
+static __always_inline u32 copy_command(struct scratch *s, const struct prepared_statement *about, const void *stream, u32 n, u32 at)
 {
 	struct sample_event *e = &s->event;
-	const struct prepared_statement *p = mysql_prepared(c, sock);
-	const void *stream = c->stream;
-	u32 n = c->bytes;
 
-	if (copy_bytes(s, at, c->origin_bytes, ORIGIN_BYTES, c->origin)) {
-		e->head_bytes = c->origin_bytes;
-		at += e->head_bytes;
-	}
-	if (p) {
+	if (about) {
 		e->flags |= REQUEST_PREPARED;
-		stream = p->stream;
-		n = p->bytes;
+		stream = about->stream;
+		n = about->bytes;
 	}
 	if (copy_bytes(s, at, n, STREAM_BYTES, stream)) {
 		e->tail_bytes = n;
 		at += n;
 	}
 	return at;
+}
+
+/* Of MySQL, with its origin before that. */
+static __always_inline u32 copy_mysql(struct scratch *s, const struct mysql_connection *c, u64 sock, u32 at)
+{
+	if (copy_bytes(s, at, c->origin_bytes, ORIGIN_BYTES, c->origin)) {
+		s->event.head_bytes = c->origin_bytes;
+		at += s->event.head_bytes;
+	}
+	return copy_command(s, mysql_prepared(c, sock), c->stream, c->bytes, at);
+}
+
+/* Of MongoDB, with its end before that. */
+static __always_inline u32 copy_mongo(struct scratch *s, const struct mongo_connection *c, u32 at)
+{
+	if (copy_bytes(s, at, c->end_bytes, END_BYTES, c->end)) {
+		s->event.head_bytes = c->end_bytes;
+		at += s->event.head_bytes;
+	}
+	return copy_command(s, mongo_opener(c, s->event.h.pid), c->stream, c->bytes, at);
 }
 
 /* Where the user code stands, and on which system call it waits. */
@@ -134,7 +147,7 @@ int sample(struct bpf_perf_event_data *ctx)
 		if (n > 0)
 			e->n_kernel = (u32)n / 8;
 	}
-	owner = owner_resolve(e, task, &call);
+	owner = owner_resolve(e, task, target, &call);
 
 	u->n = 0;
 	if (!without_user_stacks) {
@@ -149,7 +162,9 @@ int sample(struct bpf_perf_event_data *ctx)
 
 	at = (e->n_kernel + u->n) * 8;
 	if (owner.mysql)
-		at = copy_command(s, owner.mysql, owner.sock, at);
+		at = copy_mysql(s, owner.mysql, owner.sock, at);
+	else if (owner.mongo)
+		at = copy_mongo(s, owner.mongo, at);
 	else if (owner.slot)
 		at = copy_request(s, owner.slot, owner.index, at);
 	if (at > sizeof(s->data))
@@ -174,46 +189,73 @@ int BPF_PROG(receive_tracepoint, struct sock *sk, int ret, int flags)
 	struct thread_state *thread = thread_state(task);
 	struct receive r = {.bytes = ret};
 	struct pt_regs___kernel *regs;
+	struct worker *worker;
 
 	if (!thread || flags & MSG_PEEK)
 		return 0;
 	r.family = sk->__sk_common.skc_family;
 	if (!receive_wanted(r.family, sk->sk_type))
 		return 0;
+	worker = worker_of(task, thread, ret > 0);
+	if (!worker)
+		return 0;
 	regs = (void *)bpf_task_pt_regs(task);
 	r.tgid = task->tgid;
-	r.buffer = first_buffer(regs->orig_ax, regs->si);
-	r.wanted = bytes_wanted(regs->orig_ax, regs->dx);
+	r.buffer = first_buffer(regs->orig_ax, regs->si, regs->dx, &r.wanted);
 	r.sock = pointer_number(thread, sk);
-	if (mysql_notes_header(thread, &r))
+	if (mysql_notes_header(worker, &r))
 		return 0;
-	if (may_be_mysql(thread, &r) && sk->sk_socket && sk->sk_socket->file)
+	if ((may_be_mysql(worker, &r) || may_be_mongo(worker, &r)) && sk->sk_socket && sk->sk_socket->file)
 		r.inode = sk->sk_socket->file->f_inode->i_ino;
 	if (r.family == AF_UNIX) {
 		r.queued = sk->sk_receive_queue.qlen;
 	} else {
 		struct tcp_sock *tcp = (void *)bpf_skc_to_tcp_sock(sk);
 
+		r.port = sk->__sk_common.skc_num;
 		if (tcp)
 			r.write_seq = tcp->write_seq;
 	}
-	receive(thread, &r);
+	receive(worker, &r);
 	return 0;
+}
+
+/* What a worker that awaits it sends; `first` bytes of it lie at `buffer`. */
+static __always_inline void reply(struct worker *worker, u64 sock, u64 buffer, u32 first, u32 bytes)
+{
+	if (worker->protocol == PROTOCOL_MONGO && bytes > first)
+		worker->awaits_reply = 0; /* a vector */
+	else if (worker->protocol == PROTOCOL_MONGO)
+		mongo_reply(worker, sock, buffer, bytes);
+	else
+		mysql_reply(worker, sock, buffer, bytes);
+}
+
+/* The worker whose reply this may be; NULL: none. */
+static __always_inline struct worker *replier(struct task_struct *task, struct thread_state *thread, s32 bytes)
+{
+	struct worker *worker;
+
+	if (!thread || bytes <= 0)
+		return NULL;
+	worker = worker_of(task, thread, false);
+	return worker && worker->awaits_reply ? worker : NULL;
 }
 
 static __always_inline int send_sys_exit(struct pt_regs___kernel *regs, s64 nr, s32 bytes)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct thread_state *thread = bpf_task_storage_get(&threads, task, 0, 0);
+	struct worker *worker = replier(task, bpf_task_storage_get(&threads, task, 0, 0), bytes);
 	struct sock *sk;
+	u32 first = 0;
 	u64 buffer;
 
-	if (!thread || !thread->awaits_reply || bytes <= 0)
+	if (!worker)
 		return 0;
 	sk = socket_of(task, BPF_CORE_READ(regs, di));
-	buffer = first_buffer(nr, BPF_CORE_READ(regs, si));
+	buffer = first_buffer(nr, BPF_CORE_READ(regs, si), BPF_CORE_READ(regs, dx), &first);
 	if (sk && buffer)
-		mysql_reply(thread, (u64)sk, buffer, bytes);
+		reply(worker, (u64)sk, buffer, first, bytes);
 	return 0;
 }
 
@@ -225,6 +267,7 @@ int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct receive r = {.bytes = (s32)ctx->args[1]};
 	s64 nr = (s64)BPF_CORE_READ(regs, orig_ax);
 	struct thread_state *thread;
+	struct worker *worker;
 	struct task_struct *task;
 	struct sock *sk;
 
@@ -235,6 +278,9 @@ int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	task = bpf_get_current_task_btf();
 	thread = thread_state(task);
 	if (!thread)
+		return 0;
+	worker = worker_of(task, thread, r.bytes > 0);
+	if (!worker)
 		return 0;
 	if (nr == SYS_RECVFROM && BPF_CORE_READ(regs, r10) & MSG_PEEK)
 		return 0;
@@ -247,18 +293,19 @@ int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!receive_wanted(r.family, BPF_CORE_READ(sk, sk_type)))
 		return 0;
 	r.tgid = task->tgid;
-	r.buffer = first_buffer(nr, BPF_CORE_READ(regs, si));
-	r.wanted = bytes_wanted(nr, BPF_CORE_READ(regs, dx));
+	r.buffer = first_buffer(nr, BPF_CORE_READ(regs, si), BPF_CORE_READ(regs, dx), &r.wanted);
 	r.sock = (u64)sk;
-	if (mysql_notes_header(thread, &r))
+	if (mysql_notes_header(worker, &r))
 		return 0;
-	if (may_be_mysql(thread, &r))
+	if (may_be_mysql(worker, &r) || may_be_mongo(worker, &r))
 		r.inode = socket_inode(sk);
-	if (r.family == AF_UNIX)
+	if (r.family == AF_UNIX) {
 		r.queued = BPF_CORE_READ(sk, sk_receive_queue.qlen);
-	else
+	} else {
+		r.port = BPF_CORE_READ(sk, __sk_common.skc_num);
 		r.write_seq = BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
-	receive(thread, &r);
+	}
+	receive(worker, &r);
 	return 0;
 }
 
@@ -269,15 +316,17 @@ int BPF_PROG(send_tracepoint, struct sock *sk, int ret, int flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread_state *thread = bpf_task_storage_get(&threads, task, 0, 0);
+	struct worker *worker = replier(task, thread, ret);
 	struct pt_regs___kernel *regs;
+	u32 first = 0;
 	u64 buffer;
 
-	if (!thread || !thread->awaits_reply || ret <= 0)
+	if (!worker)
 		return 0;
 	regs = (void *)bpf_task_pt_regs(task);
-	buffer = first_buffer(regs->orig_ax, regs->si);
+	buffer = first_buffer(regs->orig_ax, regs->si, regs->dx, &first);
 	if (buffer)
-		mysql_reply(thread, pointer_number(thread, sk), buffer, ret);
+		reply(worker, pointer_number(thread, sk), buffer, first, ret);
 	return 0;
 }
 
@@ -316,10 +365,10 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	if (!target)
 		return 0;
 	/* Neither the parent's mappings, nor what program it is, nor a request survive. */
-	target->maps = target->flags = 0;
+	target->maps = target->flags = target->go.generation = 0;
 	thread = bpf_task_storage_get(&threads, task, 0, 0);
 	if (thread)
-		thread->sock = 0;
+		thread->worker.sock = thread->go.generation = 0;
 	send_process_event(EVENT_EXEC, tgid, 0);
 	return 0;
 }

@@ -129,6 +129,10 @@ static void name_user(struct aggregate *a, struct location *l)
 	redis_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
 	if (l->frame.kind == FRAME_PLAIN)
 		mysql_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
+	if (l->frame.kind == FRAME_PLAIN)
+		mongo_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
+	if (l->frame.kind == FRAME_PLAIN)
+		go_frame((struct slice){(const uint8_t *)name, strlen(name)}, &l->frame);
 	if (demangle(symbol.name, name, sizeof(name)))
 		l->name = aggregate_string(a, name);
 }
@@ -250,6 +254,7 @@ static void find_evidence(struct aggregate *a, const uint32_t *frames, size_t n,
 
 		if (f->kind == FRAME_COMMAND) {
 			out->operations = f->operations;
+			out->system = f->system;
 			return;
 		}
 		if (f->kind != FRAME_PLAIN)

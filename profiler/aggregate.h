@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 #include "../out/profile.h"
+#include "../protocols/go_frames.h"
+#include "../protocols/mongo.h"
 #include "../protocols/mysql.h"
 #include "../protocols/redis.h"
 #include "intern.h"
@@ -32,6 +34,7 @@ struct location {
 /* What the functions of a stack say about the request that runs, from the outside in. */
 struct evidence {
 	const char *const *operations;	/* of the outermost command function; NULL: none */
+	const char *system;		/* likewise, as in struct query_frame */
 	enum frame_kind context;	/* READ, DETACHED, REPLY or BACKGROUND, next outside of that; or PLAIN */
 	bool complete;			/* the stack reaches the thread's entry */
 };

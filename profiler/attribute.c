@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include "attribute_internal.h"
+#include "../protocols/mongo.h"
 #include "../protocols/mysql.h"
 
 #define X(name, text) [ATTRIBUTION_##name] = text,
@@ -64,13 +65,38 @@ void attribute_by_batch(struct attribution *out, const char *const *operations)
 								   : ATTRIBUTION_EXACT;
 }
 
+static bool is_named(const struct query_batch *batch, const char *const *operations)
+{
+	for (uint32_t i = 0; operations && i < batch->n_classes; i++)
+		if (attribute_names_operation(operations, batch->classes[i].operation))
+			return true;
+	return false;
+}
+
+void attribute_by_evidence(struct attribution *out, const struct evidence *evidence)
+{
+	bool named = out->batch.n_classes > 1 && is_named(&out->batch, evidence->operations);
+
+	attribute_by_batch(out, named ? evidence->operations : NULL);
+}
+
 /* A server that reads what is there, not headers first: its connections have to be told by content, too. */
-static bool hints_at_mysql(const struct sample *s, struct process *process)
+static void look_for_hints(const struct attributor *a, const struct sample *s, struct process *process)
 {
 	const struct sample_event *e = s->event;
 
-	return e->flags & REQUEST_KNOWN && e->received == e->last_received && !(e->flags & REQUEST_REUSED) &&
-	       mysql_is_request(s->tail, e->received) && attribute_server_side(process, e);
+	if (!(e->flags & REQUEST_KNOWN) || e->received != e->last_received || e->flags & REQUEST_REUSED)
+		return;
+	if (!process->speaks_mongo && mongo_is_request(s->tail) && attribute_server_side(process, e))
+		kernel_look_for_mongo(a->processes->kernel);
+	else if (!process->speaks_mysql && mysql_is_request(s->tail, e->received) && attribute_server_side(process, e))
+		kernel_look_for_mysql(a->processes->kernel);
+}
+
+/* The scheduler or the collector of Go's runtime, on a thread whose goroutine has not been taken off it yet. */
+static bool is_go_runtime(const struct process *process, const struct evidence *evidence)
+{
+	return process->maps.go.generation && evidence->context == FRAME_BACKGROUND;
 }
 
 void attribute(struct attributor *a, struct process *process, const struct sample *s, const struct evidence *evidence,
@@ -83,11 +109,16 @@ void attribute(struct attributor *a, struct process *process, const struct sampl
 	out->n = 0;
 	out->system = "";
 	out->namespace[0] = '\0';
-	if (e->flags & REQUEST_MYSQL)
+	if (out->phase == PHASE_EXECUTE && is_go_runtime(process, evidence))
+		out->phase = PHASE_NONE;
+	else if (e->flags & REQUEST_MYSQL)
 		attribute_mysql(a, process, s, evidence, out);
+	else if (e->flags & REQUEST_MONGO)
+		attribute_mongo(a, process, s, evidence, out);
+	else if (evidence->system && out->phase == PHASE_NONE)
+		attribute_mongo_unseen(evidence, out);
 	else if (process_server(a->processes, process)->mysql)
 		attribute_mysql_unfollowed(s, out);
-	else if (attribute_redis(a->processes, process, s, evidence, a->redis_keys, out) != QUERY_COMMANDS &&
-		 !process->speaks_mysql && hints_at_mysql(s, process))
-		kernel_look_for_mysql(a->processes->kernel);
+	else if (attribute_redis(a->processes, process, s, evidence, a->redis_keys, out) != QUERY_COMMANDS)
+		look_for_hints(a, s, process);
 }

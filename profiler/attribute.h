@@ -38,8 +38,8 @@ struct attributed_class {
 struct attribution {
 	enum phase phase;
 	enum attribution_kind kind;
-	const char *system; /* "redis", "mysql", "mariadb", or "" where it is not known to be one */
-	char namespace[MYSQL_SCHEMA_BYTES]; /* the connection's schema; "": not known */
+	const char *system; /* "redis", "mysql", "mariadb", "mongodb", or "" where it is not known to be one */
+	char namespace[MYSQL_SCHEMA_BYTES]; /* the connection's schema, the command's database; "": not known */
 	/* Weights add up to PROFILE_SAMPLE_WEIGHT; n == 0: the whole sample has no class. */
 	size_t n;
 	struct attributed_class classes[QUERY_BATCH_CLASSES];

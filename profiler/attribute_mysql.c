@@ -66,14 +66,6 @@ static enum query_verdict classify(struct attributor *a, const struct sample *s,
 	return prepared ? mysql_classify_prepared(&in, batch) : mysql_classify(&in, batch);
 }
 
-static bool is_named(const struct query_batch *batch, const char *const *operations)
-{
-	for (uint32_t i = 0; operations && i < batch->n_classes; i++)
-		if (attribute_names_operation(operations, batch->classes[i].operation))
-			return true;
-	return false;
-}
-
 void attribute_mysql(struct attributor *a, struct process *process, const struct sample *s,
 		     const struct evidence *evidence, struct attribution *out)
 {
@@ -96,9 +88,7 @@ void attribute_mysql(struct attributor *a, struct process *process, const struct
 		out->kind = ATTRIBUTION_UNKNOWN_STATEMENT; /* the capture ends before it says anything */
 		return;
 	}
-	attribute_by_batch(out, out->batch.n_classes > 1 && is_named(&out->batch, evidence->operations)
-					? evidence->operations
-					: NULL);
+	attribute_by_evidence(out, evidence);
 	if (verdict == QUERY_UNKNOWN_STATEMENT && out->kind == ATTRIBUTION_EXACT)
 		out->kind = ATTRIBUTION_UNKNOWN_STATEMENT;
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
+#include "../protocols/mongo.h"
+#include "../protocols/mongo_wire.h"
 #include "../protocols/mysql_wire.h"
 #include "inflate.h"
 
@@ -63,6 +65,9 @@ static size_t inflate_zstd(struct inflater *i, struct slice in, uint8_t *out, si
 	return to.pos;
 }
 
+/* inflate_snappy.cc */
+size_t inflate_snappy(const uint8_t *in, size_t length, uint8_t *out, size_t size);
+
 static uint32_t le24(const uint8_t *p)
 {
 	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
@@ -113,5 +118,96 @@ size_t inflate_mysql(struct inflater *i, struct slice stream, uint64_t received,
 	/* Frames that are not here; how much is in them is not known. */
 	if (received > declared)
 		*inner_received += received - declared;
+	return used;
+}
+
+/* --- MongoDB --- */
+
+static uint32_t le32(const uint8_t *p)
+{
+	return le24(p) | (uint32_t)p[3] << 24;
+}
+
+static void put_le32(uint8_t *p, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = value >> 8 * i;
+}
+
+static size_t inflate_by(struct inflater *i, uint8_t compressor, struct slice in, uint8_t *out, size_t size)
+{
+	switch (compressor) {
+	case MONGO_NOT_COMPRESSED:
+		if (size > in.len)
+			size = in.len;
+		memcpy(out, in.ptr, size);
+		return size;
+	case MONGO_SNAPPY:
+		return inflate_snappy(in.ptr, in.len, out, size);
+	case MONGO_ZLIB:
+		return inflate_zlib(i, in, out, size);
+	case MONGO_ZSTD:
+		return inflate_zstd(i, in, out, size);
+	}
+	return 0;
+}
+
+static bool is_deflated(const struct mongo_message *m)
+{
+	return m->opcode == OP_COMPRESSED && m->body.len >= MONGO_COMPRESSED_BYTES; /* else it is cut before that is said */
+}
+
+/* The message's length, header and all, before it was compressed. */
+static uint32_t inflated_length(const struct mongo_message *m)
+{
+	uint32_t inflated = le32(m->body.ptr + 4);
+
+	return MONGO_HEADER_BYTES + (inflated < MONGO_LONGEST_MESSAGE ? inflated : MONGO_LONGEST_MESSAGE);
+}
+
+/* A message with the header that it had before it was compressed. Returns the bytes written, at most what that declares. */
+static size_t inflate_message(struct inflater *i, const uint8_t *header, struct slice body, uint32_t length, uint8_t *out,
+			      size_t size)
+{
+	size_t room = (size < length ? size : length) - MONGO_HEADER_BYTES;
+
+	memcpy(out, header, MONGO_HEADER_BYTES);
+	put_le32(out, length);
+	memcpy(out + 12, body.ptr, 4); /* the original opcode */
+	return MONGO_HEADER_BYTES +
+	       inflate_by(i, body.ptr[8],
+			  (struct slice){body.ptr + MONGO_COMPRESSED_BYTES, body.len - MONGO_COMPRESSED_BYTES},
+			  out + MONGO_HEADER_BYTES, room);
+}
+
+size_t inflate_mongo(struct inflater *i, struct slice stream, uint64_t received, uint8_t *out, size_t size,
+		     uint64_t *inner_received)
+{
+	const uint8_t *header = stream.ptr;
+	uint64_t declared = 0, inner = 0;
+	struct mongo_message m;
+	bool whole = true; /* what comes next has its place behind what was written */
+	size_t used = 0;
+
+	for (; mongo_next_message(&stream, &m); header = stream.ptr) {
+		uint32_t gives = is_deflated(&m) ? inflated_length(&m) : m.length;
+		size_t n = MONGO_HEADER_BYTES + m.body.len;
+
+		if (!whole || size - used < MONGO_HEADER_BYTES || (m.opcode == OP_COMPRESSED && !is_deflated(&m))) {
+			n = 0;
+		} else if (is_deflated(&m)) {
+			n = inflate_message(i, header, m.body, gives, out + used, size - used);
+		} else {
+			if (n > size - used)
+				n = size - used;
+			memcpy(out + used, header, n);
+		}
+		whole = whole && n == gives;
+		used += n;
+		inner += gives;
+		declared += m.length;
+	}
+	/* What is not here; how much is in it is not known. */
+	*inner_received = inner + (received > declared ? received - declared : 0);
 	return used;
 }

@@ -21,4 +21,11 @@ void inflater_free(struct inflater *i); /* NULL is fine */
 size_t inflate_mysql(struct inflater *i, struct slice stream, uint64_t received, uint8_t *out, size_t size,
 		     uint64_t *inner_received);
 
+/*
+ * The same for MongoDB's messages, some of which are OP_COMPRESSED (MongoDB, "MongoDB Wire Protocol", OP_COMPRESSED): they
+ * become what was compressed, the others stay as they are.
+ */
+size_t inflate_mongo(struct inflater *i, struct slice stream, uint64_t received, uint8_t *out, size_t size,
+		     uint64_t *inner_received);
+
 #endif

@@ -118,7 +118,7 @@ static void attach_replies(struct kernel *k)
 	k->reply_link = bpf_program__attach(k->skel->progs.send_tracepoint);
 	if (k->reply_link)
 		return;
-	message_warn("statements prepared from now on stay unknown: attaching to tp_btf/sock_send_length: %s",
+	message_warn("statements prepared and cursors opened from now on stay unknown: attaching to tp_btf/sock_send_length: %s",
 		     strerror(errno));
 	k->replies_wanted = false;
 }
@@ -132,6 +132,11 @@ void kernel_watch_replies(struct kernel *k)
 void kernel_look_for_mysql(struct kernel *k)
 {
 	k->skel->bss->look_for_mysql = true;
+}
+
+void kernel_look_for_mongo(struct kernel *k)
+{
+	k->skel->bss->look_for_mongo = true;
 }
 
 static int load_best(struct kernel *k, bool requests)
@@ -319,6 +324,7 @@ void kernel_free(struct kernel *k)
 	kernel_unmap_connections(k);
 	publisher_stop(k->publisher);
 	free(k->dropped);
+	free(k->dead_generations);
 	wireprof_bpf__destroy(k->skel);
 	free(k);
 }

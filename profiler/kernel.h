@@ -37,13 +37,15 @@ void kernel_detach(struct kernel *k);
 void kernel_free(struct kernel *k); /* NULL is fine */
 
 /*
- * A target speaks MySQL in a way that replies have to be looked at (EVENT_MYSQL): from now on they are. Before or after
+ * A target speaks a protocol whose replies have to be looked at (EVENT_REPLIES): from now on they are. Before or after
  * kernel_attach(); more than once is fine.
- * Where the hook cannot be attached, prepared statements stay unknown; that is said once.
+ * Where the hook cannot be attached, prepared statements and cursors stay unknown; that is said once.
  */
 void kernel_watch_replies(struct kernel *k);
 /* A MySQL server was seen that does not ask for packets' headers alone: its connections are told by their content. */
 void kernel_look_for_mysql(struct kernel *k);
+/* The same for MongoDB's protocol. */
+void kernel_look_for_mongo(struct kernel *k);
 
 enum receive_hook kernel_hook(const struct kernel *k);
 const char *receive_hook_name(enum receive_hook hook);
@@ -57,16 +59,22 @@ int kernel_add_target(struct kernel *k, pid_t pid);
 struct published_maps {
 	uint32_t maps, n_chunks; /* 0: nothing */
 	uint32_t flags;		 /* of the target: TARGET_MYSQL */
+	struct go_target go;	 /* likewise */
 };
 int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const struct exec_mapping *m, size_t n);
 /* Sets the target's flags, now and with the mappings to come. Returns 0 or -errno (-ENOENT: it is no target any more). */
 int kernel_set_flags(struct kernel *k, pid_t pid, struct published_maps *p, uint32_t flags);
+/*
+ * Likewise, that it is a Go program: its requests are those of goroutines from now on. The generation is given by this, and
+ * ends with kernel_drop_maps().
+ */
+int kernel_set_go(struct kernel *k, pid_t pid, struct published_maps *p, const struct go_target *go);
 /* Lets them go, some time after the next kernel_drop_maps_now(). Sets *p to {0}. */
 void kernel_drop_maps(struct kernel *k, struct published_maps *p);
 /* Call it every second or so. */
 void kernel_drop_maps_now(struct kernel *k);
-/* Likewise: makes room in the maps of MySQL connections and prepared statements, if it runs short. */
-void kernel_sweep_mysql(struct kernel *k);
+/* Likewise: makes room in the maps of connections, prepared statements, cursors and goroutines, if it runs short. */
+void kernel_sweep(struct kernel *k);
 
 /*
  * Makes an inner map of at most MAX_TABLE_ROWS rows, sorted, and the rules that they name. Returns its descriptor,

@@ -114,7 +114,7 @@ static int put_chunks(int map_fd, uint32_t maps, const struct exec_mapping *m, s
 /* A target that has gone meanwhile must not come back: only an existing entry is changed. */
 static int put_target(struct kernel *k, pid_t pid, const struct published_maps *p)
 {
-	struct target target = {.maps = p->maps, .flags = p->flags};
+	struct target target = {.maps = p->maps, .flags = p->flags, .go = p->go};
 	uint32_t key = pid;
 
 	return bpf_map_update_elem(bpf_map__fd(k->skel->maps.targets), &key, &target, BPF_EXIST) ? -errno : 0;
@@ -126,9 +126,27 @@ int kernel_set_flags(struct kernel *k, pid_t pid, struct published_maps *p, uint
 	return put_target(k, pid, p);
 }
 
+int kernel_set_go(struct kernel *k, pid_t pid, struct published_maps *p, const struct go_target *go)
+{
+	int err;
+
+	p->go = *go;
+	p->go.generation = ++k->go_generation;
+	err = put_target(k, pid, p);
+	k->skel->bss->target_epoch++;
+	return err;
+}
+
+/* A child of a process may still use its parent's: they stay until kernel_drop_maps_now() has been called twice. */
+static void drop_maps(struct kernel *k, const struct published_maps *p)
+{
+	if (p->maps && !array_reserve((void **)&k->dropped, &k->dropped_capacity, k->n_dropped, sizeof(*p)))
+		k->dropped[k->n_dropped++] = *p;
+}
+
 int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const struct exec_mapping *m, size_t n)
 {
-	struct published_maps now = {.flags = p->flags};
+	struct published_maps now = {.flags = p->flags, .go = p->go};
 	int err;
 
 	now.n_chunks = n ? (n + MAPPINGS_PER_CHUNK - 1) / MAPPINGS_PER_CHUNK : 1;
@@ -142,17 +160,18 @@ int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const
 	err = put_chunks(bpf_map__fd(k->skel->maps.process_maps), now.maps, m, n);
 	if (!err)
 		err = put_target(k, pid, &now);
-	kernel_drop_maps(k, err ? &now : p);
+	drop_maps(k, err ? &now : p);
 	if (!err)
 		*p = now;
 	return err;
 }
 
-/* A child of a process may still use its parent's: they stay until kernel_drop_maps_now() has been called twice. */
 void kernel_drop_maps(struct kernel *k, struct published_maps *p)
 {
-	if (p->maps && !array_reserve((void **)&k->dropped, &k->dropped_capacity, k->n_dropped, sizeof(*p)))
-		k->dropped[k->n_dropped++] = *p;
+	drop_maps(k, p);
+	if (p->go.generation &&
+	    !array_reserve((void **)&k->dead_generations, &k->dead_capacity, k->n_dead, sizeof(*k->dead_generations)))
+		k->dead_generations[k->n_dead++] = p->go.generation;
 	*p = (struct published_maps){0};
 }
 
@@ -200,55 +219,6 @@ void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS
 			counters[key] += values[cpu];
 	}
 	free(values);
-}
-
-/* --- MySQL connections and what they prepared --- */
-
-#define IDLE_EPOCHS 60 /* a connection that is silent for so long gives up its place, if places run short */
-
-static void sweep_connections(struct kernel *k)
-{
-	int fd = bpf_map__fd(k->skel->maps.connections), more;
-	struct mysql_connection c;
-	uint64_t key, next;
-
-	for (more = bpf_map_get_next_key(fd, NULL, &next); !more;) {
-		key = next;
-		more = bpf_map_get_next_key(fd, &key, &next);
-		if (!bpf_map_lookup_elem(fd, &key, &c) && (k->skel->bss->mysql_epoch - c.used > IDLE_EPOCHS || c.command == COM_QUIT))
-			bpf_map_delete_elem(fd, &key);
-	}
-}
-
-/* Those whose connection is gone, or has been reset. */
-static void sweep_prepared(struct kernel *k)
-{
-	int fd = bpf_map__fd(k->skel->maps.prepared), connections = bpf_map__fd(k->skel->maps.connections), more;
-	struct prepared_key key, next;
-	struct mysql_connection c;
-
-	for (more = bpf_map_get_next_key(fd, NULL, &next); !more;) {
-		key = next;
-		more = bpf_map_get_next_key(fd, &key, &next);
-		if (bpf_map_lookup_elem(connections, &key.sock, &c) || c.since_ns != key.since_ns)
-			bpf_map_delete_elem(fd, &key);
-	}
-}
-
-void kernel_sweep_mysql(struct kernel *k)
-{
-	uint64_t counters[N_COUNTERS], full;
-
-	k->skel->bss->mysql_epoch++;
-	kernel_counters(k, counters);
-	full = counters[COUNTER_CONNECTIONS_FULL] + counters[COUNTER_PREPARED_FULL];
-	if (full == k->swept_full && counters[COUNTER_PREPARED] - k->swept_prepared < MAX_PREPARED / 4)
-		return;
-	if (full != k->swept_full)
-		sweep_connections(k);
-	sweep_prepared(k);
-	k->swept_full = full;
-	k->swept_prepared = counters[COUNTER_PREPARED];
 }
 
 int kernel_prepared(const struct kernel *k, const struct prepared_key *key, struct prepared_statement *out)

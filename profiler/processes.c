@@ -128,7 +128,7 @@ void process_reset(struct processes *p, struct process *process)
 	jit_free(process->jit);
 	process->jit = NULL;
 	kernel_drop_maps(p->kernel, &process->maps);
-	process->server.known = process->speaks_mysql = false;
+	process->server.known = process->speaks_mysql = process->speaks_mongo = false;
 	intern_fini(&process->operations);
 	intern_init(&process->operations, MAX_SEEN_OPERATIONS);
 	free(process->listening);
@@ -146,6 +146,11 @@ static bool has_symbol(struct elf_object *elf, const char *const *names)
 	return false;
 }
 
+struct elf_object *process_program(const struct processes *p, const struct process *process)
+{
+	return process->n_mappings ? p->objects.list[process->mappings[0].object].elf : NULL; /* it lies lowest */
+}
+
 const struct server_names *process_server(const struct processes *p, struct process *process)
 {
 	static const char *const redis[] = {"readQueryFromClient", NULL};
@@ -158,9 +163,7 @@ const struct server_names *process_server(const struct processes *p, struct proc
 	if (names->known)
 		return names;
 	*names = (struct server_names){.known = true};
-	if (!process->n_mappings)
-		return names;
-	elf = p->objects.list[process->mappings[0].object].elf; /* the program lies lowest */
+	elf = process_program(p, process);
 	if (!elf)
 		return names;
 	names->redis = has_symbol(elf, redis);

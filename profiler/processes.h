@@ -53,7 +53,7 @@ struct process {
 		bool known;		    /* the others have been looked up */
 		bool redis, mysql, mariadb; /* it has their functions' names; MariaDB's are MySQL's, too */
 	} server;
-	bool speaks_mysql; /* a connection of it was seen to */
+	bool speaks_mysql, speaks_mongo; /* a connection of it was seen to */
 	struct intern operations; /* operations seen on the wire */
 	struct reply_mix *replies;	  /* see attribute.c; NULL until one was seen */
 	struct jit *jit;	  /* its code that is in no file; NULL until sampled */
@@ -109,6 +109,9 @@ void process_inherit(struct process *child, const struct process *parent);
 
 /* The mapping that holds an address, or NULL. */
 const struct user_mapping *process_mapping(const struct process *process, uint64_t address);
+
+/* The object that the process runs; NULL: not known. */
+struct elf_object *process_program(const struct processes *p, const struct process *process);
 
 /* Which server the process is, as far as its functions have names. */
 const struct server_names *process_server(const struct processes *p, struct process *process);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include "../symbolizer/go_layout.h"
 #include "message.h"
 #include "recorder.h"
 
@@ -93,12 +94,34 @@ void recorder_close(struct recorder *r)
 	kernel_free(r->kernel);
 }
 
+/* In a Go program, requests are those of goroutines. */
+static void notice_go(struct recorder *r, struct process *process)
+{
+	struct elf_object *program = process_program(&r->processes, process);
+	struct go_layout layout = {.tls = 0};
+	struct go_target go = {.generation = 0};
+	int err = program ? elf_object_go_layout(program, &layout) : -ENOENT;
+
+	if (err == -EOPNOTSUPP)
+		message_warn("%s (%d) is a Go program of a version that is not known: its goroutines cannot be told apart, and its "
+			     "samples carry no requests", process->comm, process->pid);
+	else if (err)
+		return;
+	go.tls = layout.tls;
+	go.g_m = layout.g_m;
+	go.g_goid = layout.g_goid;
+	go.m_curg = layout.m_curg;
+	kernel_set_go(r->kernel, process->pid, &process->maps, &go);
+}
+
 /* Of a MySQL server by its functions' names, what comes in needs no other proof. */
 static void notice_server(struct recorder *r, struct process *process)
 {
-	if (!r->requests || !process_server(&r->processes, process)->mysql)
+	if (!r->requests)
 		return;
-	kernel_set_flags(r->kernel, process->pid, &process->maps, TARGET_MYSQL);
+	if (process_server(&r->processes, process)->mysql)
+		kernel_set_flags(r->kernel, process->pid, &process->maps, TARGET_MYSQL);
+	notice_go(r, process);
 }
 
 int recorder_add(struct recorder *r, pid_t pid)
@@ -348,7 +371,7 @@ static void take_event(void *context, const struct event_header *h, size_t size)
 		take_fork(r, (const struct process_event *)h);
 		return;
 	}
-	if (h->type == EVENT_MYSQL)
+	if (h->type == EVENT_REPLIES)
 		kernel_watch_replies(r->kernel);
 	process = processes_find(&r->processes, h->pid);
 	if (!process)
@@ -417,7 +440,7 @@ void recorder_check_live(struct recorder *r)
 {
 	processes_sweep(&r->processes);
 	kernel_drop_maps_now(r->kernel);
-	kernel_sweep_mysql(r->kernel);
+	kernel_sweep(r->kernel);
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 

@@ -64,6 +64,7 @@ struct query_frame {
 	enum frame_kind kind;
 	/* COMMAND: the operations that this function implements, NULL-terminated; static storage. */
 	const char *const *operations;
+	const char *system; /* COMMAND: whose function it is, if its name alone says so: "mongodb"; else NULL */
 };
 
 #endif

@@ -18,6 +18,7 @@
  */
 #include <string.h>
 #include "redis_internal.h"
+#include "utf8.h"
 
 #define WORD_MAX   20 /* letters in a run; more are a token */
 #define HEX_MIN    8  /* hex digits in a run that are one number */
@@ -51,36 +52,6 @@ static bool is_hex(uint8_t byte)
 static bool is_separator(uint8_t byte)
 {
 	return byte && strchr("_.-/{}", byte);
-}
-
-/* Invisible, reordering or private code points are not letters in any output. */
-static bool is_printable(uint32_t c)
-{
-	if (c < 0xa1 || c == 0xad || c == 0x61c || c == 0xfeff || c > 0x3ffff)
-		return false;
-	if ((c >= 0x2000 && c <= 0x200f) || (c >= 0x2028 && c <= 0x202f) ||
-	    (c >= 0x2060 && c <= 0x206f) || (c >= 0xfff0 && c <= 0xffff))
-		return false;
-	return !(c >= 0xd800 && c <= 0xf8ff) && (c & 0xfffe) != 0xfffe;
-}
-
-/* Length of the printable multi-byte UTF-8 character at the front, or 0 (RFC 3629, section 4). */
-static size_t utf8_len(const uint8_t *s, size_t len)
-{
-	size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-	uint32_t c;
-
-	if (s[0] < 0xc2 || s[0] > 0xf4 || len < n)
-		return 0;
-	c = s[0] & (0x7f >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000))
-		return 0;
-	return is_printable(c) ? n : 0;
 }
 
 static bool put(struct pattern *p, const void *bytes, size_t n)
@@ -142,7 +113,7 @@ static bool put_other(struct pattern *p, bool has_prefix)
 {
 	static const char digits[] = "0123456789abcdef";
 	uint8_t byte = p->key[p->at];
-	size_t n = byte < 0x80 ? 0 : utf8_len(p->key + p->at, p->len - p->at);
+	size_t n = byte < 0x80 ? 0 : utf8_printable(p->key + p->at, p->len - p->at);
 
 	if (n || is_separator(byte)) {
 		n = n ? n : 1;

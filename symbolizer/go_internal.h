@@ -84,6 +84,8 @@ bool go_pcvalue_at(const struct go_pclntab *g, const struct go_func *f, uint32_t
 /* The i-th function's record; false where the table is broken there. */
 bool go_func_at(const struct go_pclntab *g, uint32_t i, struct go_func *out);
 bool go_func_of(const struct go_pclntab *g, uint64_t vaddr, struct go_func *out);
+/* The function that is stored under a name; looks at all of them. */
+bool go_func_named(const struct go_pclntab *g, const char *name, struct go_func *out);
 /* The name as stored, or NULL. It ends before the image does. */
 const char *go_stored_name(const struct go_pclntab *g, uint32_t offset);
 /* Whether a name begins there: what an offset that means a name satisfies, and few others do. */
@@ -102,6 +104,16 @@ struct go_module {
 };
 bool go_find_module(const struct elf_object *o, uint64_t header, uint64_t names,
 		    struct go_module *out);
+
+/* The pointer in the data at an address, whether it is relocated or not. */
+bool go_pointer(const struct elf_object *o, uint64_t vaddr, uint64_t *out);
+
+/* go_release.c: which Go built the program; false where it does not say, or is no Go 1. */
+struct go_release {
+	unsigned int minor; /* 22 of "go1.22.3" */
+	bool development;   /* it is of between the release before and this one */
+};
+bool go_release_of(const struct elf_object *o, struct go_release *out);
 
 /* go_lines.c: whether the function data at an address looks like the inlined calls of functions. */
 bool go_is_funcdata(const struct go_pclntab *g, uint64_t vaddr);

@@ -186,3 +186,21 @@ bool go_find_module(const struct elf_object *o, uint64_t header, uint64_t names,
 	return module_in_data(o, header, names, out) ||
 	       module_in_relocations(o, header, names, out);
 }
+
+bool go_pointer(const struct elf_object *o, uint64_t vaddr, uint64_t *out)
+{
+	struct elf_bytes b;
+	Elf64_Rela r;
+
+	if (!elf_vaddr_bytes(o, vaddr, &b) || !go_u64(b, 0, out))
+		return false;
+	if (*out || !relocations(o, &b))
+		return true;
+	for (uint64_t i = 0; relocation_at(b, i, &r); i++) {
+		if (r.r_offset != vaddr || ELF64_R_TYPE(r.r_info) != R_X86_64_RELATIVE)
+			continue;
+		*out = (uint64_t)r.r_addend;
+		break;
+	}
+	return true;
+}

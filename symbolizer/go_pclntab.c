@@ -174,6 +174,17 @@ bool go_func_of(const struct go_pclntab *g, uint64_t vaddr, struct go_func *out)
 	return low && go_func_at(g, low - 1, out) && vaddr >= out->start && vaddr < out->end;
 }
 
+bool go_func_named(const struct go_pclntab *g, const char *name, struct go_func *out)
+{
+	for (uint32_t i = 0; i < g->n_functions; i++) {
+		const char *stored = go_func_at(g, i, out) ? go_stored_name(g, out->name) : NULL;
+
+		if (stored && strcmp(stored, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 const char *go_stored_name(const struct go_pclntab *g, uint32_t offset)
 {
 	return offset < g->names.size ? (const char *)g->names.data + offset : NULL;

@@ -12,8 +12,11 @@
 #include <time.h>
 #include <zlib.h>
 #include <zstd.h>
+#include "../bson_text.h"
 #include "bpf/events.h"
 #include "profiler/inflate.h"
+#include "protocols/mongo.h"
+#include "protocols/mongo_wire.h"
 #include "protocols/mysql.h"
 #include "protocols/redis.h"
 
@@ -85,6 +88,40 @@ static void deflate_stream(const struct stream *from, bool zstd, struct stream *
 	to->n = MYSQL_FRAME_BYTES + n;
 }
 
+static void take_mongo(struct stream *s, const struct mongo_stream *from)
+{
+	s->n = from->n < STREAM_BYTES ? from->n : STREAM_BYTES;
+	memcpy(s->bytes, from->bytes, s->n);
+}
+
+static void put_mongo(struct stream *s, const char *body)
+{
+	static struct mongo_stream message;
+
+	message.n = 0;
+	mongo_put_msg(&message, body);
+	take_mongo(s, &message);
+}
+
+/* As drivers send it: the rows in a sequence, of which the capture holds the beginning. */
+static void put_mongo_rows(struct stream *s, const char *command, const char *sequence, const char *row)
+{
+	static struct mongo_stream message;
+	char text[2 * STREAM_BYTES], body[256];
+	size_t n = 0;
+
+	while (n < STREAM_BYTES + 512)
+		n += (size_t)sprintf(text + n, "%s ", row);
+	sprintf(body, "{%s: 'orders', ordered: true, lsid: {id: @binary(0123456789abcdef)}, $db: 'shop'}", command);
+	message.n = 0;
+	mongo_begin(&message, OP_MSG);
+	mongo_put_number(&message, 0);
+	mongo_put_body(&message, body);
+	mongo_put_sequence(&message, sequence, text);
+	mongo_end(&message);
+	take_mongo(s, &message);
+}
+
 static void put_get(struct stream *s)
 {
 	s->n += (size_t)sprintf((char *)s->bytes + s->n, "*2\r\n$3\r\nGET\r\n$9\r\nuser:1000\r\n");
@@ -118,6 +155,11 @@ static void deflated(const struct stream *s)
 	mysql_classify(&in, &batch);
 }
 
+static void mongo(const struct stream *s)
+{
+	mongo_classify(&(struct mongo_batch){.stream = {s->bytes, s->n}, .received = s->n}, &batch);
+}
+
 static void redis(const struct stream *s)
 {
 	struct redis_message m = {.tail = {s->bytes, s->n}, .received = s->n, .last_received = s->n};
@@ -144,6 +186,7 @@ static double now_ns(void)
 static void measure(const char *what, classify_fn classify, const struct stream *s)
 {
 	static double ns[CALLS_MAX];
+	double median;
 
 	batch.n_commands = 0;
 	for (unsigned int i = 0; i < calls; i++) {
@@ -155,13 +198,15 @@ static void measure(const char *what, classify_fn classify, const struct stream 
 	qsort(ns, calls, sizeof(*ns), by_value);
 	if (classify == nothing)
 		clock_ns = ns[calls / 2];
-	printf("%-44s %6zu %9u %9.0f %9.0f\n", what, s->n, batch.n_commands, ns[calls / 2] - clock_ns,
-	       ns[(size_t)(0.99 * (calls - 1))] - clock_ns);
+	median = ns[calls / 2] - clock_ns;
+	printf("%-44s %6zu %9u %9.0f %9.0f %9.0f\n", what, s->n, batch.n_commands, median,
+	       ns[(size_t)(0.99 * (calls - 1))] - clock_ns, median > 0 ? (double)s->n * 1e3 / median : 0);
 }
 
 static void measure_all(void)
 {
-	static struct stream none, point, join, rows, prepare, pipeline, zlib, zstd, get, gets;
+	static struct stream none, point, join, rows, prepare, pipeline, zlib, zstd, get, gets, find, aggregate, update, documents,
+		updates;
 
 	put_command(&point, COM_QUERY, point_select);
 	put_command(&join, COM_QUERY, joins);
@@ -169,13 +214,24 @@ static void measure_all(void)
 	put_command(&prepare, COM_STMT_PREPARE, "SELECT c FROM sbtest1 WHERE id=?");
 	for (int i = 0; i < PIPELINE; i++)
 		put_command(&pipeline, COM_QUERY, i % 2 ? point_select : "UPDATE sbtest1 SET k=k+1 WHERE id=5023");
+	put_mongo(&find, "{find: 'orders', filter: {status: 'paid', customer_id: 4711L, total: {$gt: 100.5}}, sort: {created_at: -1}, "
+			 "limit: 50, lsid: {id: @binary(0123456789abcdef)}, $db: 'shop'}");
+	put_mongo(&aggregate, "{aggregate: 'orders', pipeline: [{$match: {status: 'paid', created_at: {$gte: @date, $lt: @date}}}, "
+			      "{$lookup: {from: 'products', localField: 'product_id', foreignField: '_id', as: 'product'}}, "
+			      "{$unwind: '$product'}, {$group: {_id: '$product.category', revenue: {$sum: {$multiply: ['$quantity', "
+			      "'$product.price']}}, n: {$sum: 1}}}, {$sort: {revenue: -1}}, {$limit: 10}], cursor: {}, "
+			      "lsid: {id: @binary(0123456789abcdef)}, $db: 'shop'}");
+	put_mongo(&update, "{update: 'orders', ordered: true, updates: [{q: {_id: @oid}, u: {$set: {status: 'shipped', shipped_at: @date}, "
+			   "$inc: {version: 1}}}], lsid: {id: @binary(0123456789abcdef)}, $db: 'shop'}");
+	put_mongo_rows(&documents, "insert", "documents", "{_id: @oid, k: 4711, c: 'some text of a row', pad: 'padding'}");
+	put_mongo_rows(&updates, "update", "updates", "{q: {_id: @oid}, u: {$set: {k: 4711, c: 'some text of a row'}}}");
 	deflate_stream(&join, false, &zlib);
 	deflate_stream(&join, true, &zstd);
 	put_get(&get);
 	for (int i = 0; i < PIPELINE; i++)
 		put_get(&gets);
 
-	printf("%-44s %6s %9s %9s %9s\n", "ns a sample", "bytes", "commands", "median", "p99");
+	printf("%-44s %6s %9s %9s %9s %9s\n", "ns a sample", "bytes", "commands", "median", "p99", "MB/s");
 	measure("the clock itself, and what it varies", nothing, &none);
 	measure("MySQL: a point select", query, &point);
 	measure("MySQL: a query of 4 tables", query, &join);
@@ -184,6 +240,11 @@ static void measure_all(void)
 	measure("MySQL: a pipeline of 16", query, &pipeline);
 	measure("MySQL: the query of 4 tables, zlib", deflated, &zlib);
 	measure("MySQL: the query of 4 tables, zstd", deflated, &zstd);
+	measure("MongoDB: a find", mongo, &find);
+	measure("MongoDB: an aggregate of 6 stages", mongo, &aggregate);
+	measure("MongoDB: an update", mongo, &update);
+	measure("MongoDB: an insert, cut at the capture", mongo, &documents);
+	measure("MongoDB: an update of many, cut likewise", mongo, &updates);
 	measure("Redis: a GET", redis, &get);
 	measure("Redis: a pipeline of 16", redis, &gets);
 }

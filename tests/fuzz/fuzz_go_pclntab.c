@@ -2,7 +2,7 @@
 /*
  * libFuzzer: arbitrary bytes as a Go program. What must hold of any: rows ascend and refer to rules
  * that are there, functions cover what they were found for, names are not empty and every text
- * ends.
+ * ends; the pointer to g is a word below the thread pointer.
  *
  * The seeds are the programs of tests/go_image.h: one of each format of the table.
  */
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "symbolizer/elf_object.h"
+#include "symbolizer/go_layout.h"
 #include "symbolizer/go_pclntab.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,6 +46,14 @@ static void check_address(struct elf_object *o, struct go_pclntab *g, uint64_t v
 	assert(n == 0 || elf_object_has_symbols(o) || text == 0);
 }
 
+static void check_layout(const struct elf_object *o)
+{
+	struct go_layout l;
+
+	if (elf_object_go_layout(o, &l) == 0)
+		assert(l.tls < 0 && l.tls % 8 == 0 && l.g_m && l.g_goid && l.m_curg);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct elf_object *o;
@@ -54,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (elf_object_open_memory(data, size, "/nonexistent/fuzz", &o) != 0)
 		return 0;
 	check_rows(o);
+	check_layout(o);
 	if (go_pclntab_open(o, &g) == 0) {
 		if (elf_object_text(o, &start, &end))
 			for (uint64_t i = 0; i < 64; i++)

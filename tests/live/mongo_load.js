@@ -17,9 +17,10 @@ const classes = {
   },
   async lookup(db) {
     listed[0] = below(1000);
-    await db.collection('orders').aggregate([{ $match: { item: { $in: listed } } },
+    await db.collection('orders').aggregate([
       { $lookup: { from: 'products', localField: 'item', foreignField: '_id', as: 'product' } },
-      { $group: { _id: '$product.category', n: { $sum: '$total' } } }]).toArray().catch(() => {}); // FerretDB refuses it
+      { $group: { _id: '$product.category', n: { $sum: '$total' } } },
+      { $match: { _id: { $in: listed } } }]).toArray().catch(() => {}); // FerretDB refuses it
   },
   async insert(db) {
     await db.collection('log').insertMany(Array.from({ length: 10000 }, (_, i) => ({ _id: i, at: i, text: `line ${i}` })));

@@ -39,6 +39,8 @@ def stages_of(pipeline):
 def line_of(name, command, database, opened=None):
     """The line of a command. opened: what opened its cursor, for a getMore."""
     collection = command.get("collection", "") if name == "getMore" else command[name] if isinstance(command[name], str) else ""
+    if collection == S:  # what a command that nobody knows is about is a value
+        collection = ""
     words = [name] + ([collection] if collection else [])
     if name == "aggregate":
         words += stages_of(command["pipeline"])

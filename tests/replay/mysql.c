@@ -188,7 +188,7 @@ static size_t unescape(char *text)
 /* --- what comes out --- */
 
 static struct inflater *inflater;
-static struct thread_state thread;
+static struct worker worker = {.who = 42};
 static uint8_t buffer[BUFFER_BYTES], net[BUFFER_BYTES]; /* what the client sent; what the server received */
 static size_t failures, n_commands, n_unknown;
 
@@ -324,7 +324,7 @@ static bool receive(uint8_t *at, size_t n, size_t wanted)
 {
 	struct receive r = {.sock = SOCK, .buffer = (u64)at, .bytes = n, .wanted = wanted, .inode = 7};
 
-	return mysql_notes_header(&thread, &r) || mysql_receive(&thread, &r);
+	return mysql_notes_header(&worker, &r) || mysql_receive(&worker, &r);
 }
 
 static void reply(struct recording *r, const uint8_t *bytes, size_t n)
@@ -336,8 +336,8 @@ static void reply(struct recording *r, const uint8_t *bytes, size_t n)
 		inflate_mysql(inflater, (struct slice){bytes, n}, n, (uint8_t *)connection.start, MYSQL_REPLY, &inner);
 	else if (connection.flags & MYSQL_HEADERS)
 		memcpy((uint8_t *)connection.start, bytes, n < MYSQL_REPLY ? n : MYSQL_REPLY);
-	if (thread.awaits_reply && (!(connection.flags & MYSQL_HEADERS) || connection.flags & MYSQL_COMPRESSED))
-		mysql_reply(&thread, SOCK, (u64)bytes, n);
+	if (worker.awaits_reply && (!(connection.flags & MYSQL_HEADERS) || connection.flags & MYSQL_COMPRESSED))
+		mysql_reply(&worker, SOCK, (u64)bytes, n);
 	r->compressed |= !!(connection.flags & MYSQL_COMPRESSED);
 }
 
@@ -471,7 +471,7 @@ static void replay_greedily(struct recording *r)
 
 static void fresh(void)
 {
-	memset(&thread, 0, sizeof(thread));
+	worker = (struct worker){.who = 42};
 	has_connection = false;
 	memset(&connection, 0xee, sizeof(connection));
 	n_kept = 0;
