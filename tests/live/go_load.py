@@ -11,6 +11,7 @@ from compiled import PROGRAMS
 from redis_server import encode
 
 KINDS = "ABC"
+CONNECTIONS = 16
 
 
 def build(go, name, out, *flags):
@@ -90,7 +91,7 @@ class _Client:
         self.socket.close()
 
 
-def mix(port, protocol, connections=16, units=(1, 40), kinds=KINDS, pipeline=1, alike=False, leave=0.0, pieces=0.0):
+def mix(port, protocol, connections=CONNECTIONS, units=(1, 40), kinds=KINDS, pipeline=1, alike=False, leave=0.0, pieces=0.0):
     """
     A load function (harness.Load): requests of random kind and length on each connection, the next when the last is
     answered. pipeline: that many in one send, all of one kind where `alike`. leave: how often it says goodbye
