@@ -65,7 +65,7 @@ FORMS = [
     {"update": CANARY, "updates": [{"q": {}, "u": {"$set": {"a.$[x]": "{v}"}}, "arrayFilters": [{"x": "{v}"}]}]},
     {"delete": CANARY, "deletes": [{"q": {"a": "{v}"}, "limit": 1}, {"q": {"_id": {"$in": ["{v}", "{v}"]}}, "limit": 0}]},
     {"findAndModify": CANARY, "query": {"a": "{v}"}, "update": {"$set": {"a": "{v}"}}, "fields": {"a": "{v}"}},
-    {"count": CANARY, "query": {"a": "{v}"}}, {"distinct": CANARY, "key": "a", "query": {"a": "{v}"}}, {"distinct": CANARY, "key": "{v}"},
+    {"count": CANARY, "query": {"a": "{v}"}}, {"distinct": CANARY, "key": "a", "query": {"a": "{v}"}},
     {"createIndexes": CANARY, "indexes": [{"key": {"a": 1}, "name": "a", "partialFilterExpression": {"a": "{v}"}}]},
     {"mapReduce": CANARY, "map": Code(LONG), "reduce": Code(LONG), "query": {"a": "{v}"}, "out": {"inline": 1}},
     {"explain": {"find": CANARY, "filter": {"a": "{v}"}}}, {"listCollections": 1, "filter": {"a": "{v}"}}, {"comment": "{v}", "find": CANARY},
@@ -101,7 +101,9 @@ class Client:
     """One connection of PyMongo; whatever becomes of its commands."""
 
     def __init__(self, port, **options):
-        self.client = pymongo.MongoClient("127.0.0.1", port, directConnection=True, maxPoolSize=1, **options)
+        # FerretDB may not answer any more, having panicked over what came by hand.
+        self.client = pymongo.MongoClient("127.0.0.1", port, directConnection=True, maxPoolSize=1,
+                                          **{"socketTimeoutMS": 2000, "serverSelectionTimeoutMS": 2000, **options})
         self.db = self.client.shop
 
     def run(self, command):
