@@ -11,6 +11,7 @@ from compiled import PROGRAMS
 from redis_server import encode
 
 KINDS = "ABC"
+CONNECTIONS = 16
 
 
 def build(go, name, out, *flags):
@@ -29,7 +30,8 @@ class Resp:
         return encode(self.OPERATIONS[kind], "key%s:%d" % (kind.lower(), random.randrange(10_000)), units), len("+OK\r\n")
 
     def goodbye(self, units):
-        return encode(self.GOODBYE, units)
+        """And behind it a request that is never read."""
+        return encode(self.GOODBYE, units) + encode("APPEND", "behind:1", units)
 
     def greet(self, connection):
         pass
@@ -46,14 +48,14 @@ class Mysql:
     OPERATIONS = {"A": ("SELECT", "SELECT v FROM burn_a WHERE note = 'x%d' AND n = %d", "SELECT burn_a"),
                   "B": ("UPDATE", "UPDATE burn_b SET v = %d WHERE n = %d", "UPDATE burn_b"),
                   "C": ("DELETE", "DELETE FROM burn_c WHERE v = %d OR n = %d", "DELETE burn_c")}
-    GOODBYE = "QUIT"
 
     def request(self, kind, units, random):
         text = self.OPERATIONS[kind][1] % (random.randrange(10_000), units)
         return struct.pack("<I", len(text) + 1) + b"\x03" + text.encode(), 11
 
     def goodbye(self, _):
-        return struct.pack("<I", 1) + b"\x01"
+        text = b"SELECT v FROM behind"
+        return struct.pack("<I", 1) + b"\x01" + struct.pack("<I", len(text) + 1) + b"\x03" + text
 
     def greet(self, connection):
         """Logs in, as nobody in particular."""
@@ -90,7 +92,7 @@ class _Client:
         self.socket.close()
 
 
-def mix(port, protocol, connections=16, units=(1, 40), kinds=KINDS, pipeline=1, alike=False, leave=0.0, pieces=0.0):
+def mix(port, protocol, connections=CONNECTIONS, units=(1, 40), kinds=KINDS, pipeline=1, alike=False, leave=0.0, pieces=0.0):
     """
     A load function (harness.Load): requests of random kind and length on each connection, the next when the last is
     answered. pipeline: that many in one send, all of one kind where `alike`. leave: how often it says goodbye
@@ -100,7 +102,7 @@ def mix(port, protocol, connections=16, units=(1, 40), kinds=KINDS, pipeline=1, 
     def send(client, random):
         if random.random() < leave:
             client.leaving = True
-            client.socket.sendall(protocol.goodbye(random.randint(1, 20)) + protocol.request(random.choice(kinds), 1, random)[0])
+            client.socket.sendall(protocol.goodbye(random.randint(1, 20)))
             return
         kind = random.choice(kinds)
         data = b""

@@ -16,8 +16,9 @@ NAME.txt: what the client asked, a command a line, in order: COMMAND, tab, colle
     summary     what its samples are to carry: the command, and the collection; of an aggregate, then its stages, each
                 with the collection that it reads or writes besides; of a getMore, that of what opened the cursor
 
-Every string that is a value, every regular expression and every binary value holds SECRET; numbers that are values
-may be 719719719719. None of them may come out anywhere.
+Every string that is a value, every regular expression and every binary value holds SECRET, where the command is not
+the driver's own (hello); numbers that are values may be 719719719719. None of them may come out anywhere. Names of fields,
+of collections and of indexes, paths ("$item"), and options of regular expressions have no SECRET.
 """
 import os
 import struct
