@@ -230,6 +230,7 @@ struct prepared_key {
 enum mongo_flags {
 	MONGO_HEADERS = 1 << 0, /* the server reads a message's header first, then the rest */
 	MONGO_OPENS = 1 << 1,	/* the batch is one command that may open a cursor */
+	MONGO_EXHAUSTS = 1 << 2, /* it got the last of a cursor */
 };
 
 /*

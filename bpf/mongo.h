@@ -214,8 +214,19 @@ static __always_inline void mongo_keep_end(struct mongo_connection *c)
 		c->end_bytes = n;
 }
 
+/* A cursor that was exhausted is forgotten once its last getMore is done with: with the next message. */
+static __always_inline void mongo_forget_cursor(struct mongo_connection *c)
+{
+	struct cursor_key key = {.id = c->cursor, .tgid = bpf_get_current_pid_tgid() >> 32};
+
+	if (c->flags & MONGO_EXHAUSTS)
+		bpf_map_delete_elem(&cursors, &key);
+	c->flags &= ~MONGO_EXHAUSTS;
+}
+
 static __always_inline void mongo_complete(struct worker *worker, struct mongo_connection *c)
 {
+	mongo_forget_cursor(c);
 	c->flags &= ~MONGO_OPENS;
 	c->cursor = c->reply_left = c->tail_bytes = c->end_bytes = 0;
 	if (c->messages == 1) {
@@ -308,10 +319,10 @@ static __always_inline void learn(struct mongo_connection *c)
 	if (c->cursor) {
 		key.id = c->cursor;
 		cursor = bpf_map_lookup_elem(&cursors, &key);
-		if (cursor && !c->opened)
-			bpf_map_delete_elem(&cursors, &key);
-		else if (cursor)
+		if (cursor)
 			cursor->used = epoch;
+		if (!c->opened)
+			c->flags |= MONGO_EXHAUSTS;
 		return;
 	}
 	if (!c->opened)

@@ -231,7 +231,7 @@ static __always_inline void reply(struct worker *worker, u64 sock, u64 buffer, u
 		mysql_reply(worker, sock, buffer, bytes);
 }
 
-/* The worker whose reply this may be; NULL: none. */
+/* The worker whose reply this may be; NULL: none. A goroutine may have come to a thread that never received anything. */
 static __always_inline struct worker *replier(struct task_struct *task, struct thread_state *thread, s32 bytes)
 {
 	struct worker *worker;
@@ -245,7 +245,7 @@ static __always_inline struct worker *replier(struct task_struct *task, struct t
 static __always_inline int send_sys_exit(struct pt_regs___kernel *regs, s64 nr, s32 bytes)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct worker *worker = replier(task, bpf_task_storage_get(&threads, task, 0, 0), bytes);
+	struct worker *worker = replier(task, thread_state(task), bytes);
 	struct sock *sk;
 	u32 first = 0;
 	u64 buffer;
@@ -315,7 +315,7 @@ SEC("tp_btf/sock_send_length")
 int BPF_PROG(send_tracepoint, struct sock *sk, int ret, int flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct thread_state *thread = bpf_task_storage_get(&threads, task, 0, 0);
+	struct thread_state *thread = thread_state(task);
 	struct worker *worker = replier(task, thread, ret);
 	struct pt_regs___kernel *regs;
 	u32 first = 0;

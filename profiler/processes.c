@@ -157,6 +157,8 @@ const struct server_names *process_server(const struct processes *p, struct proc
 	/* do_command(THD*) in MySQL, do_command(THD*, bool) in MariaDB */
 	static const char *const mysql[] = {"_Z10do_commandP3THD", "_Z10do_commandP3THDb", NULL};
 	static const char *const mariadb[] = {"maria_delete_table_files", NULL};
+	static const char *const mongo[] = {"github.com/FerretDB/FerretDB/internal/handler.(*Handler).MsgFind",
+					    "github.com/FerretDB/FerretDB/v2/internal/handler.(*Handler).msgFind", NULL};
 	struct server_names *names = &process->server;
 	struct elf_object *elf;
 
@@ -169,6 +171,7 @@ const struct server_names *process_server(const struct processes *p, struct proc
 	names->redis = has_symbol(elf, redis);
 	names->mysql = has_symbol(elf, mysql);
 	names->mariadb = has_symbol(elf, mariadb);
+	names->mongo = has_symbol(elf, mongo) || !strcmp(elf_object_name(elf), "mongod") || !strcmp(elf_object_name(elf), "mongos");
 	return names;
 }
 

@@ -52,6 +52,7 @@ struct process {
 	struct server_names {
 		bool known;		    /* the others have been looked up */
 		bool redis, mysql, mariadb; /* it has their functions' names; MariaDB's are MySQL's, too */
+		bool mongo;		    /* likewise FerretDB's; or it is called mongod or mongos, whose releases have no names */
 	} server;
 	bool speaks_mysql, speaks_mongo; /* a connection of it was seen to */
 	struct intern operations; /* operations seen on the wire */

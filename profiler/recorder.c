@@ -114,13 +114,21 @@ static void notice_go(struct recorder *r, struct process *process)
 	kernel_set_go(r->kernel, process->pid, &process->maps, &go);
 }
 
-/* Of a MySQL server by its functions' names, what comes in needs no other proof. */
+/*
+ * Of a MySQL server by its functions' names, what comes in needs no other proof; of a MongoDB server, the first cursor may
+ * be opened before a first message was seen and its event was read.
+ */
 static void notice_server(struct recorder *r, struct process *process)
 {
+	const struct server_names *names;
+
 	if (!r->requests)
 		return;
-	if (process_server(&r->processes, process)->mysql)
+	names = process_server(&r->processes, process);
+	if (names->mysql)
 		kernel_set_flags(r->kernel, process->pid, &process->maps, TARGET_MYSQL);
+	if (names->mongo)
+		kernel_watch_replies(r->kernel);
 	notice_go(r, process);
 }
 
