@@ -129,7 +129,9 @@ class Crossing(unittest.TestCase):
                     load.__exit__(None)
         samples = recording.profile.samples
         handled = in_handlers(samples)
-        crossed = [s for s in handled if "db_operation_name" in s.labels and s.labels["db_operation_name"] not in
+        # The getMores of cursors that were open before the recording say that they do not know.
+        named = [s for s in handled if s.labels.get("attribution") != "unknown_statement" and "db_operation_name" in s.labels]
+        crossed = [s for s in named if s.labels["db_operation_name"] not in
                    RUNS.get(handler_of(s), {handler_of(s)[0].lower() + handler_of(s)[1:]})]
         self.assertEqual([(handler_of(s), s.labels) for s in crossed[:3]], [])
         self.assertGreater(cpu(handled), 1)
