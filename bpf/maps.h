@@ -240,8 +240,10 @@ struct receive {
 	u64 sock; /* kernel address, as a name only */
 	u64 buffer;
 	s32 bytes; /* return value */
-	u32 write_seq;
-	u32 queued; /* packets left in the queue; AF_UNIX only */
+	union {
+		u32 write_seq; /* TCP */
+		u32 queued; /* AF_UNIX: packets left in the queue */
+	};
 	u32 wanted; /* bytes that were asked for; of a vector, its first element's */
 	u32 inode; /* of the socket, for protocols that are followed only */
 	u32 tgid;

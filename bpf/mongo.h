@@ -210,7 +210,9 @@ static __always_inline void mongo_keep_end(struct mongo_connection *c)
 {
 	u32 n = c->n < END_BYTES ? c->n : END_BYTES;
 
-	if (c->received > STREAM_BYTES && !bpf_probe_read_user(c->end, n, (void *)(c->buffer + c->n - n)))
+	barrier_var(n);
+	if (c->received > STREAM_BYTES && n <= END_BYTES &&
+	    !bpf_probe_read_user(c->end, n, (void *)(c->buffer + c->n - n)))
 		c->end_bytes = n;
 }
 
@@ -254,7 +256,7 @@ static __noinline int mongo_follow(struct mongo_connection *c)
 }
 
 /* A receive of a worker that speaks the protocol, or that may begin to. Returns false where it is somebody else's. */
-static __always_inline bool mongo_receive(struct worker *worker, const struct receive *r)
+static __noinline int mongo_receive(struct worker *worker, const struct receive *r)
 {
 	struct mongo_connection *c = mongo_connection_of(worker, r);
 

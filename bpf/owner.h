@@ -59,7 +59,7 @@ static __always_inline u32 socket_inode(struct sock *sk)
 }
 
 /* The socket behind a descriptor of the task, or NULL. */
-static __always_inline struct sock *socket_of(struct task_struct *task, u64 fd)
+static __noinline struct sock *socket_of(struct task_struct *task, u64 fd)
 {
 	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
 	struct file **table = BPF_CORE_READ(fdt, fd);

@@ -79,7 +79,7 @@ def receive(connection, size):
     """That many bytes; none at the end of the stream."""
     data = bytearray()
     while len(data) < size:
-        got = connection.recv(size - len(data))
+        got = connection.recvmsg(size - len(data))[0]  # as mongod does
         if not got:
             return b""
         data += got
