@@ -151,7 +151,8 @@ struct socket_slot {
 	__u16 flags;
 	__u64 expected; /* bytes of the message at least, if its head declares them; else 0 */
 	__u64 reader;	/* the thread or goroutine that received last: another connection may come to lie where one was closed */
-	__u64 reserved;
+	__u32 head;	/* its place in heads, from 1 on; 0: none yet */
+	__u32 reserved;
 };
 _Static_assert(sizeof(struct socket_slot) == 64, "one cache line");
 
@@ -287,7 +288,6 @@ struct worker {
 	__u64 who; /* the thread's id, or the goroutine's */
 	__u32 generation; /* of the goroutine's program; 0: a thread */
 	__u32 used; /* epoch of the last receive */
-	__u32 slot; /* index in sockets */
 	__u16 port; /* local, of sock; 0: AF_UNIX */
 	__u8 protocol; /* enum protocol, of sock */
 	__u8 bypass; /* the last receive came by io_uring or splice */
@@ -295,7 +295,7 @@ struct worker {
 	__u8 awaits_reply; /* what it sends next on such a socket tells something */
 	/* The socket of the MySQL connection that it read to the end of a packet, and the next packet's header, if it has come. */
 	__u8 has_header;
-	__u8 header[4];
+	__u8 header[4], reserved[4];
 	__u64 border;
 };
 

@@ -88,9 +88,9 @@ struct {
 } sockets SEC(".maps");
 
 /*
- * First bytes of a message that is large or comes in pieces. Direct-mapped by the connection's place in
- * sockets; `sock` says whose it is. Written by the receive hook, read when a sample fires, and by the
- * user side like sockets; a collision forgets the older one.
+ * First bytes of a message that is large or comes in pieces. A connection takes a place when it needs one, each in turn;
+ * `sock` says whose it is. Written by the receive hook, read when a sample fires, and by the user side like sockets; when
+ * all have been given out, the oldest loses its place, and takes another with its next message.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

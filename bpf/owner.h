@@ -90,10 +90,9 @@ static __always_inline void describe_socket(struct sample_event *e, struct sock 
 }
 
 /* Fills in what is known of the message; the bytes follow in copy_request(). `reader`: whose it must be; 0: anybody's. */
-static __always_inline struct socket_slot *describe_request(struct sample_event *e, u64 sock, u64 reader,
-							    u32 *index)
+static __always_inline struct socket_slot *describe_request(struct sample_event *e, u64 sock, u64 reader)
 {
-	struct socket_slot *slot = slot_find(sock, index);
+	struct socket_slot *slot = slot_find(sock);
 	struct buffer_owner *owner;
 	u32 i;
 
@@ -115,7 +114,6 @@ struct owner {
 	struct mysql_connection *mysql;
 	struct mongo_connection *mongo;
 	struct socket_slot *slot;
-	u32 index; /* of the slot */
 };
 
 static __always_inline void describe_mysql(struct sample_event *e, const struct mysql_connection *c, u64 sock)
@@ -157,7 +155,7 @@ static __always_inline void owner_on_socket(struct sample_event *e, struct sock 
 	if (owner->mongo)
 		describe_mongo(e, owner->mongo);
 	else
-		owner->slot = describe_request(e, owner->sock, 0, &owner->index);
+		owner->slot = describe_request(e, owner->sock, 0);
 }
 
 static __always_inline void owner_of_mysql(struct sample_event *e, const struct worker *worker, struct owner *owner)
@@ -212,7 +210,7 @@ static __always_inline void owner_of_worker(struct sample_event *e, const struct
 		return;
 	}
 	e->phase = PHASE_EXECUTE;
-	owner->slot = describe_request(e, worker->sock, worker->who, &owner->index);
+	owner->slot = describe_request(e, worker->sock, worker->who);
 	if (!owner->slot)
 		count(COUNTER_REQUEST_LOST);
 }

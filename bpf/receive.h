@@ -36,8 +36,8 @@ static __always_inline u32 buffer_index(u64 buffer)
 	return (buffer >> 10 ^ buffer >> 26) & (MAX_BUFFERS - 1);
 }
 
-/* The connection's slot, or NULL. *index is its place. */
-static __always_inline struct socket_slot *slot_find(u64 sock, u32 *index)
+/* The connection's slot, or NULL. */
+static __always_inline struct socket_slot *slot_find(u64 sock)
 {
 	u32 set = socket_set(sock);
 
@@ -45,18 +45,16 @@ static __always_inline struct socket_slot *slot_find(u64 sock, u32 *index)
 		u32 i = set + way;
 		struct socket_slot *slot = bpf_map_lookup_elem(&sockets, &i);
 
-		if (slot && slot->sock == sock) {
-			*index = i;
+		if (slot && slot->sock == sock)
 			return slot;
-		}
 	}
 	return NULL;
 }
 
 /* The connection's slot, made if it has none: an empty place, else the set's first (its owner is evicted). */
-static __always_inline struct socket_slot *slot_claim(u64 sock, u32 *index)
+static __always_inline struct socket_slot *slot_claim(u64 sock)
 {
-	struct socket_slot *slot = slot_find(sock, index);
+	struct socket_slot *slot = slot_find(sock);
 	u32 set = socket_set(sock);
 
 	if (slot)
@@ -65,15 +63,12 @@ static __always_inline struct socket_slot *slot_claim(u64 sock, u32 *index)
 		u32 i = set + way;
 
 		slot = bpf_map_lookup_elem(&sockets, &i);
-		if (slot && !slot->sock) {
-			*index = i;
+		if (slot && !slot->sock)
 			break;
-		}
 		slot = NULL;
 	}
 	if (!slot) {
-		*index = set;
-		slot = bpf_map_lookup_elem(&sockets, index);
+		slot = bpf_map_lookup_elem(&sockets, &set);
 		if (!slot)
 			return NULL;
 		count(COUNTER_SOCKETS_EVICTED);
@@ -96,6 +91,16 @@ static __always_inline bool continues(const struct socket_slot *slot, const stru
 
 #define HEAD_LINES 64 /* of a head are followed */
 #define LINE_BYTES 12 /* '*' or '$', at most nine digits, CR, LF */
+
+unsigned int heads_given; /* places in heads, so far */
+
+/* The connection's place in heads, which another connection may have taken meanwhile; NULL: it has none. */
+static __always_inline struct head_copy *head_of(const struct socket_slot *slot)
+{
+	u32 index = slot->head - 1;
+
+	return bpf_map_lookup_elem(&heads, &index);
+}
 
 /* The position is kept in the map: the verifier would follow every value of it on the stack. */
 struct head_walk {
@@ -134,10 +139,10 @@ static long walk_line(u32 i, void *context)
 }
 
 /* The end of the last bulk string that the head declares, if it is still to come. */
-static __always_inline void head_follow(struct socket_slot *slot, u32 index)
+static __always_inline void head_follow(struct socket_slot *slot)
 {
-	struct head_walk w = {.head = index, .bytes = slot->head_bytes};
-	struct head_copy *head = bpf_map_lookup_elem(&heads, &index);
+	struct head_walk w = {.head = slot->head - 1, .bytes = slot->head_bytes};
+	struct head_copy *head = head_of(slot);
 
 	if (!head || head->sock != slot->sock)
 		return;
@@ -145,13 +150,24 @@ static __always_inline void head_follow(struct socket_slot *slot, u32 index)
 	slot->expected = head->at > slot->received ? head->at : 0;
 }
 
-/* Appends the receive's first bytes to the copy of the message's head. */
-static __always_inline void head_append(struct socket_slot *slot, u32 head_index,
-					const struct receive *r)
+/* A message begins whose head is to be copied: the connection's place, if it still has one, or the next in turn. */
+static __always_inline void head_claim(struct socket_slot *slot)
 {
-	struct head_copy *head = bpf_map_lookup_elem(&heads, &head_index);
+	const struct head_copy *head = head_of(slot);
+
+	if (!head || head->sock != slot->sock)
+		slot->head = 1 + (__sync_fetch_and_add(&heads_given, 1) & (MAX_HEADS - 1));
+}
+
+/* Appends the receive's first bytes to the copy of the message's head. */
+static __always_inline void head_append(struct socket_slot *slot, const struct receive *r)
+{
+	struct head_copy *head;
 	u32 at = slot->head_bytes, n = r->bytes;
 
+	if (!at)
+		head_claim(slot);
+	head = head_of(slot);
 	if (!head || at >= HEAD_BYTES || (at && head->sock != slot->sock))
 		return;
 	if (n > HEAD_BYTES - at)
@@ -168,10 +184,8 @@ static __always_inline void head_append(struct socket_slot *slot, u32 head_index
 	}
 }
 
-static __always_inline void slot_update(struct socket_slot *slot, u32 index, u64 reader,
-					const struct receive *r)
+static __always_inline void slot_update(struct socket_slot *slot, u64 reader, const struct receive *r)
 {
-	u32 head = index & (MAX_HEADS - 1);
 	bool copied = false;
 
 	if (continues(slot, r)) {
@@ -185,9 +199,9 @@ static __always_inline void slot_update(struct socket_slot *slot, u32 index, u64
 		copied = r->bytes >= HEAD_COPY_MIN || slot->flags & (SLOT_PIECES | SLOT_SHARED);
 	}
 	if (copied) {
-		head_append(slot, head, r);
+		head_append(slot, r);
 		if (r->bytes >= HEAD_COPY_MIN || slot->flags & SLOT_PIECES)
-			head_follow(slot, head);
+			head_follow(slot);
 	}
 	slot->buffer = r->buffer;
 	slot->last = r->bytes;
@@ -262,7 +276,6 @@ static __always_inline void receive_nothing(struct worker *worker, const struct 
 {
 	struct socket_slot *slot;
 	bool aside = is_aside(worker, r);
-	u32 index;
 
 	if (!aside)
 		serves_nobody(worker);
@@ -277,7 +290,7 @@ static __always_inline void receive_nothing(struct worker *worker, const struct 
 		bpf_map_delete_elem(&mongo_connections, &r->sock);
 	if (worker->border == r->sock)
 		worker->border = 0;
-	slot = slot_find(r->sock, &index);
+	slot = slot_find(r->sock);
 	if (slot)
 		slot->sock = 0;
 	if (!aside)
@@ -286,16 +299,13 @@ static __always_inline void receive_nothing(struct worker *worker, const struct 
 
 static __always_inline void receive_bytes(struct worker *worker, const struct receive *r)
 {
-	struct socket_slot *slot;
-	u32 index;
+	struct socket_slot *slot = slot_claim(r->sock);
 
-	slot = slot_claim(r->sock, &index);
 	if (!slot)
 		return;
 	if (buffer_claim(r->buffer, r->sock))
 		slot->flags |= SLOT_SHARED;
-	slot_update(slot, index, worker->who, r);
-	worker->slot = index;
+	slot_update(slot, worker->who, r);
 	worker->sock = r->sock;
 	worker->port = r->port;
 	worker->protocol = PROTOCOL_ANY;

@@ -21,15 +21,12 @@ bool without_user_stacks; /* to measure what they take (tests/bench) */
 /* ---- the sampler ---- */
 
 /* Appends the message's bytes at data[at]; returns where they end. */
-static __always_inline u32 copy_request(struct scratch *s, const struct socket_slot *slot, u32 index,
-					u32 at)
+static __always_inline u32 copy_request(struct scratch *s, const struct socket_slot *slot, u32 at)
 {
 	struct sample_event *e = &s->event;
-	struct head_copy *head;
+	struct head_copy *head = head_of(slot);
 	u32 n = slot->head_bytes;
 
-	index &= MAX_HEADS - 1;
-	head = bpf_map_lookup_elem(&heads, &index);
 	if (head && head->sock == slot->sock && n <= HEAD_BYTES && at <= MAX_FRAMES * 8 &&
 	    !bpf_probe_read_kernel(&s->data[at], n, head->bytes)) {
 		e->head_bytes = n;
@@ -166,7 +163,7 @@ int sample(struct bpf_perf_event_data *ctx)
 	else if (owner.mongo)
 		at = copy_mongo(s, owner.mongo, at);
 	else if (owner.slot)
-		at = copy_request(s, owner.slot, owner.index, at);
+		at = copy_request(s, owner.slot, at);
 	if (at > sizeof(s->data))
 		return 0;
 	n = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);

@@ -101,7 +101,7 @@ static size_t peek_request(const struct kernel *kernel, uint32_t index, pid_t pi
 
 	if (!slot.sock || slot.tgid != (uint32_t)pid || !slot.last)
 		return 0;
-	head = head ? &head[index % MAX_HEADS] : NULL;
+	head = head && slot.head ? &head[(slot.head - 1) % MAX_HEADS] : NULL;
 	if (head && slot.head_bytes && head->sock == slot.sock) {
 		to.iov_len = slot.head_bytes < LEARN_BYTES ? slot.head_bytes : LEARN_BYTES;
 		memcpy(out, (const void *)head->bytes, to.iov_len);
