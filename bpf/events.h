@@ -42,7 +42,7 @@
 #define MAX_CONNECTIONS	  16384 /* that speak MySQL, and as many that speak MongoDB's protocol */
 #define MAX_PREPARED	  16384 /* prepared statements remembered; as many as a server allows by default */
 #define MAX_CURSORS	  4096	/* of MongoDB, open and remembered */
-#define MAX_GOROUTINES	  65536 /* that serve connections */
+#define MAX_GOROUTINES	  16384 /* that have received something lately */
 #define STREAM_BYTES	  4096	/* of a command, copied when received */
 #define END_BYTES	  256	/* of a longer one of MongoDB's, from its end: there, its database may be */
 #define REPLY_TAIL_BYTES  512	/* of a reply, where a cursor's id is */
@@ -274,30 +274,7 @@ struct cursor_key {
 	__u32 reserved;
 };
 
-/* --- who works: see goroutine.h --- */
-
-enum protocol {
-	PROTOCOL_ANY, /* not followed: the connection is in sockets */
-	PROTOCOL_MYSQL, /* in connections */
-	PROTOCOL_MONGO, /* in mongo_connections */
-};
-
-/* What a thread does, or a goroutine: the connection that it serves. */
-struct worker {
-	__u64 sock; /* 0: none */
-	__u64 who; /* the thread's id, or the goroutine's */
-	__u32 generation; /* of the goroutine's program; 0: a thread */
-	__u32 used; /* epoch of the last receive */
-	__u16 port; /* local, of sock; 0: AF_UNIX */
-	__u8 protocol; /* enum protocol, of sock */
-	__u8 bypass; /* the last receive came by io_uring or splice */
-	__u8 speaks_mysql, speaks_mongo; /* it has served such a socket */
-	__u8 awaits_reply; /* what it sends next on such a socket tells something */
-	/* The socket of the MySQL connection that it read to the end of a packet, and the next packet's header, if it has come. */
-	__u8 has_header;
-	__u8 header[4], reserved[4];
-	__u64 border;
-};
+/* --- Go: see goroutine.h --- */
 
 struct goroutine_key {
 	__u64 id;	  /* no two of a program have the same, ever */
@@ -361,7 +338,6 @@ struct process_event {
 	X(PREPARED, "MySQL statements prepared")                                                   \
 	X(PREPARED_FULL, "MySQL prepared statements not remembered: no room")                       \
 	X(CURSORS_FULL, "MongoDB cursors not remembered: no room")                                       \
-	X(GOROUTINES_FULL, "receives of goroutines not recorded: no room")                                 \
 	X(GOROUTINE_UNKNOWN, "receives of Go programs whose goroutine could not be read")                  \
 	X(GUESSED_FRAMES, "frames left by frame pointer or by a return address on the stack")                 \
 	X(GUESSED_SAMPLES, "samples with such frames")
@@ -413,7 +389,6 @@ _Static_assert(sizeof(struct mysql_connection) == 108 + ORIGIN_BYTES + 4 + 2 * S
 _Static_assert(sizeof(struct prepared_statement) == 4 + STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
 _Static_assert(sizeof(struct mongo_connection) == 100 + END_BYTES + 2 * REPLY_TAIL_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
-_Static_assert(sizeof(struct worker) == 48, "shared layout");
 _Static_assert(sizeof(struct target) == 24, "shared layout");
 _Static_assert(sizeof(struct process_event) == 24, "shared layout");
 _Static_assert(sizeof(struct sample_event) == 96, "shared layout");

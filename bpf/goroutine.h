@@ -61,10 +61,7 @@ static __always_inline struct worker *goroutine_worker(struct task_struct *task,
 	if (worker || !create)
 		return worker;
 	fresh.who = key.id;
-	if (bpf_map_update_elem(&goroutines, &key, &fresh, BPF_NOEXIST)) {
-		count(COUNTER_GOROUTINES_FULL);
-		return NULL;
-	}
+	bpf_map_update_elem(&goroutines, &key, &fresh, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&goroutines, &key);
 }
 

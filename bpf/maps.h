@@ -183,6 +183,28 @@ struct {
 	__uint(max_entries, 1);
 } new_cursor SEC(".maps");
 
+enum protocol {
+	PROTOCOL_ANY, /* not followed: the connection is in sockets */
+	PROTOCOL_MYSQL, /* in connections */
+	PROTOCOL_MONGO, /* in mongo_connections */
+};
+
+/* What a thread does, or a goroutine: the connection that it serves. */
+struct worker {
+	u64 sock; /* 0: none */
+	u64 who; /* the thread's id, or the goroutine's */
+	u32 generation; /* of the goroutine's program; 0: a thread */
+	u16 port; /* local, of sock; 0: AF_UNIX */
+	u8 protocol; /* enum protocol, of sock */
+	u8 bypass; /* the last receive came by io_uring or splice */
+	u8 speaks_mysql, speaks_mongo; /* it has served such a socket */
+	u8 awaits_reply; /* what it sends next on such a socket tells something */
+	/* The socket of the MySQL connection that it read to the end of a packet, and the next packet's header, if it has come. */
+	u8 has_header;
+	u8 header[4];
+	u64 border;
+};
+
 /*
  * Thread -> its work. Written by the receive hook, read when a sample fires; dies with the thread. Out of memory:
  * RECEIVES_NO_STATE.
@@ -202,15 +224,14 @@ struct {
 
 /*
  * Goroutine -> its work, which moves between threads. Written by the receive hook, read when a sample fires. An entry dies at
- * end of stream, or when the user side finds its program gone, or the map filling up and the goroutine long silent. Full:
- * GOROUTINES_FULL.
+ * end of stream. Many goroutines come to their ends without, so when it is full, those that were not seen for longest lose
+ * their places; a silent one has its own again with its next receive.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, struct goroutine_key);
 	__type(value, struct worker);
 	__uint(max_entries, MAX_GOROUTINES);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 } goroutines SEC(".maps");
 
 /* The unwinder at a frame of the user stack. */

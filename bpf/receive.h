@@ -370,7 +370,6 @@ __noinline int receive(struct worker *worker, const struct receive *received)
 	if (!worker || !received)
 		return 0;
 	r = *received; /* before Linux 6.2, keys of maps may lie in no memory but the function's own */
-	worker->used = epoch;
 	if (may_be_mysql(worker, &r) && mysql_receive(worker, &r))
 		return 0;
 	if (may_be_mongo(worker, &r) && mongo_receive(worker, &r))

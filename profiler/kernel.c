@@ -324,7 +324,6 @@ void kernel_free(struct kernel *k)
 	kernel_unmap_connections(k);
 	publisher_stop(k->publisher);
 	free(k->dropped);
-	free(k->dead_generations);
 	wireprof_bpf__destroy(k->skel);
 	free(k);
 }

@@ -65,15 +65,14 @@ int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const
 /* Sets the target's flags, now and with the mappings to come. Returns 0 or -errno (-ENOENT: it is no target any more). */
 int kernel_set_flags(struct kernel *k, pid_t pid, struct published_maps *p, uint32_t flags);
 /*
- * Likewise, that it is a Go program: its requests are those of goroutines from now on. The generation is given by this, and
- * ends with kernel_drop_maps().
+ * Likewise, that it is a Go program: its requests are those of goroutines from now on. The generation is given by this.
  */
 int kernel_set_go(struct kernel *k, pid_t pid, struct published_maps *p, const struct go_target *go);
 /* Lets them go, some time after the next kernel_drop_maps_now(). Sets *p to {0}. */
 void kernel_drop_maps(struct kernel *k, struct published_maps *p);
 /* Call it every second or so. */
 void kernel_drop_maps_now(struct kernel *k);
-/* Likewise: makes room in the maps of connections, prepared statements, cursors and goroutines, if it runs short. */
+/* Likewise: makes room in the maps of connections, prepared statements and cursors, if it runs short. */
 void kernel_sweep(struct kernel *k);
 
 /*

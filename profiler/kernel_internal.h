@@ -13,11 +13,8 @@ struct kernel {
 	struct ring_buffer *ring;
 	struct bpf_link *hook_link, *reply_link;
 	bool attached, replies_wanted;
-	uint64_t swept_prepared, swept_full, swept_cursors, swept_goroutines; /* counters when the maps were swept last */
-	uint32_t go_generation;	   /* given out last */
-	uint32_t *dead_generations; /* whose goroutines are to be forgotten */
-	size_t n_dead, dead_capacity;
-	uint32_t goroutine_epochs; /* how long one may be silent, while they crowd */
+	uint64_t swept_prepared, swept_full, swept_cursors; /* counters when the maps were swept last */
+	uint32_t go_generation; /* given out last */
 	struct bpf_link *follow[3];
 	struct bpf_link **samplers; /* one an online CPU */
 	size_t n_samplers;

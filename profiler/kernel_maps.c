@@ -169,9 +169,6 @@ int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const
 void kernel_drop_maps(struct kernel *k, struct published_maps *p)
 {
 	drop_maps(k, p);
-	if (p->go.generation &&
-	    !array_reserve((void **)&k->dead_generations, &k->dead_capacity, k->n_dead, sizeof(*k->dead_generations)))
-		k->dead_generations[k->n_dead++] = p->go.generation;
 	*p = (struct published_maps){0};
 }
 

@@ -1,35 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the kernel side remembers of connections, statements, cursors and goroutines dies by itself, as a rule. What does not
+ * What the kernel side remembers of connections, statements and cursors dies by itself, as a rule. What does not
  * is looked for here: all of it once there is reason to, never otherwise.
  */
 #include <string.h>
 #include "kernel_internal.h"
 
-#define IDLE_EPOCHS   60  /* a connection or goroutine that is silent for so long gives up its place, if places run short */
+#define IDLE_EPOCHS   60  /* a connection that is silent for so long gives up its place, if places run short */
 #define CURSOR_EPOCHS 660 /* servers close cursors after 10 minutes by themselves */
 #define CURSOR_SWEEP_EPOCHS 60
 
 /* Whether an entry is to be forgotten. */
 typedef bool (*dead_fn)(const struct kernel *k, const void *key, const void *value);
 
-/* Returns how many entries are left. */
-static size_t sweep(const struct kernel *k, const struct bpf_map *map, void *key, void *next, void *value, dead_fn is_dead)
+static void sweep(const struct kernel *k, const struct bpf_map *map, void *key, void *next, void *value, dead_fn is_dead)
 {
 	int fd = bpf_map__fd(map), more;
-	size_t key_size = bpf_map__key_size(map), left = 0;
+	size_t key_size = bpf_map__key_size(map);
 
 	for (more = bpf_map_get_next_key(fd, NULL, next); !more;) {
 		memcpy(key, next, key_size);
 		more = bpf_map_get_next_key(fd, key, next);
-		if (bpf_map_lookup_elem(fd, key, value))
-			continue;
-		if (is_dead(k, key, value))
+		if (!bpf_map_lookup_elem(fd, key, value) && is_dead(k, key, value))
 			bpf_map_delete_elem(fd, key);
-		else
-			left++;
 	}
-	return left;
 }
 
 static bool is_idle(const struct kernel *k, uint32_t used, uint32_t epochs)
@@ -77,20 +71,6 @@ static bool is_crowding_cursor(const struct kernel *k, const void *key, const vo
 	return is_idle(k, ((const struct open_cursor *)value)->used, IDLE_EPOCHS);
 }
 
-static bool is_dead_goroutine(const struct kernel *k, const void *key, const void *value)
-{
-	(void)value;
-	for (size_t i = 0; i < k->n_dead; i++)
-		if (((const struct goroutine_key *)key)->generation == k->dead_generations[i])
-			return true;
-	return false;
-}
-
-static bool is_crowding_goroutine(const struct kernel *k, const void *key, const void *value)
-{
-	return is_dead_goroutine(k, key, value) || is_idle(k, ((const struct worker *)value)->used, k->goroutine_epochs);
-}
-
 static void sweep_mysql(struct kernel *k, bool full)
 {
 	struct prepared_key statement, next_statement;
@@ -119,20 +99,6 @@ static void sweep_cursors(struct kernel *k, bool full)
 	sweep(k, k->skel->maps.cursors, &key, &next, &cursor, full ? is_crowding_cursor : is_dead_cursor);
 }
 
-/* Those that have come to their ends without reading to the end of their connections cannot be told from the silent ones. */
-static void sweep_goroutines(struct kernel *k, bool full)
-{
-	struct goroutine_key key, next;
-	struct worker worker;
-
-	for (k->goroutine_epochs = IDLE_EPOCHS;; k->goroutine_epochs /= 4)
-		if (sweep(k, k->skel->maps.goroutines, &key, &next, &worker, full ? is_crowding_goroutine : is_dead_goroutine) <
-			    MAX_GOROUTINES * 3 / 4 ||
-		    !full || !k->goroutine_epochs)
-			break;
-	k->n_dead = 0;
-}
-
 void kernel_sweep(struct kernel *k)
 {
 	uint64_t counters[N_COUNTERS], full;
@@ -150,8 +116,4 @@ void kernel_sweep(struct kernel *k)
 	if (counters[COUNTER_CURSORS_FULL] != k->swept_cursors || k->skel->bss->epoch % CURSOR_SWEEP_EPOCHS == 0)
 		sweep_cursors(k, counters[COUNTER_CURSORS_FULL] != k->swept_cursors);
 	k->swept_cursors = counters[COUNTER_CURSORS_FULL];
-	full = counters[COUNTER_GOROUTINES_FULL];
-	if (k->n_dead || full != k->swept_goroutines)
-		sweep_goroutines(k, full != k->swept_goroutines);
-	k->swept_goroutines = full;
 }
