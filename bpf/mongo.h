@@ -32,9 +32,7 @@ static __always_inline bool mongo_is_header(const u8 *p)
 {
 	u32 opcode = le32(p + 12);
 
-	if (le32(p + 8) || !mongo_is_length(le32(p)))
-		return false;
-	return opcode == OP_MSG || opcode == OP_COMPRESSED || (opcode >= OP_UPDATE && opcode <= OP_KILL_CURSORS && opcode != 2003);
+	return !le32(p + 8) && mongo_is_length(le32(p)) && MONGO_ASKS(opcode);
 }
 
 static __always_inline struct mongo_connection *mongo_open(const struct receive *r, u32 flags)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
+#include "../protocols/little_endian.h"
 #include "../protocols/mongo.h"
 #include "../protocols/mongo_wire.h"
 #include "../protocols/mysql_wire.h"
@@ -68,11 +69,6 @@ static size_t inflate_zstd(struct inflater *i, struct slice in, uint8_t *out, si
 /* inflate_snappy.cc */
 size_t inflate_snappy(const uint8_t *in, size_t length, uint8_t *out, size_t size);
 
-static uint32_t le24(const uint8_t *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
-}
-
 /* Returns the bytes that the frame gave, at most what it declares. */
 static size_t inflate_frame(struct inflater *i, struct slice in, uint32_t inflated, uint8_t *out, size_t size)
 {
@@ -122,11 +118,6 @@ size_t inflate_mysql(struct inflater *i, struct slice stream, uint64_t received,
 }
 
 /* --- MongoDB --- */
-
-static uint32_t le32(const uint8_t *p)
-{
-	return le24(p) | (uint32_t)p[3] << 24;
-}
 
 static void put_le32(uint8_t *p, uint32_t value)
 {

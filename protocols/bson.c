@@ -3,13 +3,9 @@
 #include <errno.h>
 #include <string.h>
 #include "bson.h"
+#include "little_endian.h"
 
 #define SIZE_UNKNOWN SIZE_MAX /* of a value: it is cut before it says */
-
-static uint32_t le32(const uint8_t *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
 
 size_t bson_length(struct slice captured)
 {

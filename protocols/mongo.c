@@ -11,28 +11,6 @@
 #include <string.h>
 #include "mongo_internal.h"
 
-static uint32_t le32(const uint8_t *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static bool is_asking(uint32_t opcode)
-{
-	switch (opcode) {
-	case OP_MSG:
-	case OP_QUERY:
-	case OP_COMPRESSED:
-	case OP_GET_MORE:
-	case OP_INSERT:
-	case OP_UPDATE:
-	case OP_DELETE:
-	case OP_KILL_CURSORS:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Whether no continuation of the bytes would be the header of a request, which responds to nothing. */
 static bool is_other(struct slice bytes)
 {
@@ -42,7 +20,7 @@ static bool is_other(struct slice bytes)
 		return true;
 	if (bytes.len >= 12 && le32(bytes.ptr + 8))
 		return true;
-	return bytes.len >= MONGO_HEADER_BYTES && !is_asking(le32(bytes.ptr + 12));
+	return bytes.len >= MONGO_HEADER_BYTES && !MONGO_ASKS(le32(bytes.ptr + 12));
 }
 
 bool mongo_next_message(struct slice *stream, struct mongo_message *out)
@@ -169,7 +147,7 @@ static bool is_compressed(struct slice body)
 {
 	uint32_t opcode = body.len >= 4 ? le32(body.ptr) : OP_MSG;
 
-	return is_asking(opcode) && opcode != OP_COMPRESSED && (body.len < MONGO_COMPRESSED_BYTES || body.ptr[8] <= MONGO_ZSTD);
+	return MONGO_ASKS(opcode) && opcode != OP_COMPRESSED && (body.len < MONGO_COMPRESSED_BYTES || body.ptr[8] <= MONGO_ZSTD);
 }
 
 bool mongo_is_request(struct slice bytes)

@@ -5,6 +5,7 @@
 
 #include <string.h>
 #include "bson.h"
+#include "little_endian.h"
 #include "mongo.h"
 #include "mongo_wire.h"
 

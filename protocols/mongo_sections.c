@@ -13,11 +13,6 @@
 
 enum { SECTION_BODY, SECTION_SEQUENCE };
 
-static uint32_t le32(const uint8_t *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 static struct slice at_most(struct slice bytes, size_t n)
 {
 	return (struct slice){bytes.ptr, bytes.len < n ? bytes.len : n};

@@ -18,6 +18,11 @@ enum mongo_opcode {
 	OP_MSG = 2013,
 };
 
+/* Whether a message of this opcode is a client's. */
+#define MONGO_ASKS(opcode)                                                                         \
+	((opcode) == OP_MSG || (opcode) == OP_COMPRESSED || (opcode) == OP_UPDATE || (opcode) == OP_INSERT || \
+	 ((opcode) >= OP_QUERY && (opcode) <= OP_KILL_CURSORS))
+
 /* OP_MSG's flags. */
 #define MONGO_CHECKSUM	      (1u << 0) /* CRC-32C behind the last section */
 #define MONGO_MORE_TO_COME    (1u << 1) /* no reply is wanted */
