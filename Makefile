@@ -5,6 +5,7 @@
 # make live     tests against real servers (root)
 # make check    installs what is missing, then test and live
 # make clients  installs what Debian has no package of: drivers of MongoDB, and a current Go and node where those here are old
+# make install  under PREFIX=/usr/local, below DESTDIR; make uninstall
 # make demo     installs what is missing, builds, records a loaded redis-server
 # make lint     clang-tidy, dependency directions
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
@@ -13,7 +14,10 @@
 #               bench-rows: how fast unwind rows are built; bench-memory: with 400 objects;
 #               bench-sql: how fast statements are normalised; bench-classify: what a sample's query costs user space;
 #               bench-mysql: what it costs mariadbd per point select;
+#               bench-agent: what the agent takes, CPU and memory;
 #               bench-symbolize: names and lines of 100 000 samples, beside perf script (linux-perf)
+# make soak     an agent for MINUTES=30, while processes, servers and containers come and go: does it grow?
+# make pyroscope URL=http://127.0.0.1:4040    a real Pyroscope, asked for CPU by class
 # make size     longest functions and files, BPF instructions per program
 
 ifeq ($(origin CC),default)
@@ -31,20 +35,20 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
 CFLAGS  ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE -I. -I$(B)/gen
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g
-LIBS    := -lbpf -ldw -lelf -lz -lzstd -lsnappy -lstdc++ -llzma -lprotobuf-c -liberty -lmd -lm -pthread
+LIBS    := -lbpf -ldw -lelf -lz -lzstd -lsnappy -lstdc++ -llzma -lprotobuf-c -liberty -lmd -lcurl -lmicrohttpd -ljansson -lm -pthread
 ARCH    := x86
 
-SRC     := $(wildcard profiler/*.c symbolizer/*.c protocols/*.c out/*.c)
+SRC     := $(wildcard profiler/*.c profiler/*/*.c symbolizer/*.c protocols/*.c out/*.c)
 # C++, and without sanitizers everywhere: glue to a library.
 SNAPPY  := $(B)/obj/profiler/inflate_snappy.o
-OBJ     := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/gen/profile.pb-c.o $(SNAPPY)
+OBJ     := $(SRC:%.c=$(B)/obj/%.o) $(B)/obj/gen/profile.pb-c.o $(B)/obj/gen/push.pb-c.o $(SNAPPY)
 # Everything but main(): what tests link, built with sanitizers.
 TEST_LIB_SRC := $(filter-out profiler/main.c,$(SRC))
-TEST_LIB_OBJ := $(TEST_LIB_SRC:%.c=$(B)/san/%.o) $(B)/san/gen/profile.pb-c.o $(SNAPPY)
+TEST_LIB_OBJ := $(TEST_LIB_SRC:%.c=$(B)/san/%.o) $(B)/san/gen/profile.pb-c.o $(B)/san/gen/push.pb-c.o $(SNAPPY)
 UNIT    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/property/*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-GEN     := $(B)/gen/wireprof.skel.h $(B)/gen/profile.pb-c.h $(B)/gen/page.h
+GEN     := $(B)/gen/wireprof.skel.h $(B)/gen/profile.pb-c.h $(B)/gen/push.pb-c.h $(B)/gen/page.h
 
 all: $(B)/wireprof
 
@@ -60,19 +64,19 @@ $(B)/wireprof: $(OBJ)
 
 $(B)/obj/%.o: %.c | $(GEN)
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 $(B)/obj/%.o: %.cc
 	@mkdir -p $(@D)
-	$(call say,CXX)$(CXX) -std=c++17 -Wall -Wextra -Wshadow -Werror $(CFLAGS) -fno-exceptions -MMD -c -o $@ $<
+	$(call say,CXX)$(CXX) -std=c++17 -Wall -Wextra -Wshadow -Werror $(CFLAGS) -fno-exceptions -MMD -MP -c -o $@ $<
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(CFLAGS) -I$(B)/gen -MMD -c -o $@ $<
+	$(call say,CC)$(CC) $(CFLAGS) -I$(B)/gen -MMD -MP -c -o $@ $<
 $(B)/san/%.o: %.c | $(GEN)
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(ALL_CFLAGS) $(SAN) -MMD -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $(SAN) -MMD -MP -c -o $@ $<
 $(B)/san/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) -I$(B)/gen $(SAN) -MMD -c -o $@ $<
+	$(call say,CC)$(CC) -I$(B)/gen $(SAN) -MMD -MP -c -o $@ $<
 
 # --- what runs in the kernel: no vmlinux.h, so it builds in a container ---
 $(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h) protocols/mysql_wire.h protocols/mongo_wire.h
@@ -81,7 +85,7 @@ $(B)/gen/wireprof.bpf.o: bpf/wireprof.bpf.c $(wildcard bpf/*.h) protocols/mysql_
 $(B)/gen/wireprof.skel.h: $(B)/gen/wireprof.bpf.o
 	$(call say,GEN)$(BPFTOOL) gen skeleton $< name wireprof_bpf > $@.tmp && mv $@.tmp $@
 
-$(B)/gen/profile.pb-c.c $(B)/gen/profile.pb-c.h &: out/profile.proto
+$(B)/gen/%.pb-c.c $(B)/gen/%.pb-c.h: out/%.proto
 	@mkdir -p $(@D)
 	$(call say,GEN)$(PROTOC_C) --proto_path=out --c_out=$(B)/gen $<
 
@@ -92,13 +96,16 @@ $(B)/gen/page.h: out/page.html
 
 # --- packages: a fresh Debian has none of these; what is there already is left alone ---
 BUILD_PACKAGES := gcc g++ libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev libsnappy-dev liblzma-dev libprotobuf-c-dev \
-	protobuf-c-compiler libiberty-dev libmd-dev
+	protobuf-c-compiler libiberty-dev libmd-dev libcurl4-openssl-dev libmicrohttpd-dev libjansson-dev
 DEMO_PACKAGES  := $(BUILD_PACKAGES) redis-server redis-tools python3
 CHECK_PACKAGES := $(DEMO_PACKAGES) libc6-dbg libcmocka-dev gdb golang-go rustc nodejs musl-tools binutils elfutils mariadb-server \
-	libmariadb-dev python3-pymysql python3-zstandard python3-venv ca-certificates \
-	sysbench x265 openssl xz-utils debuginfod libdebuginfod1 chromium chromium-driver python3-selenium procps util-linux libcap2-bin
+	libmariadb-dev python3-pymysql python3-zstandard python3-prometheus-client python3-venv ca-certificates \
+	sysbench x265 openssl xz-utils debuginfod libdebuginfod1 chromium chromium-driver python3-selenium procps util-linux libcap2-bin runc \
+	systemd man-db python3-yaml
 install = @tests/install-packages $(1)
 
+build-packages:
+	$(call install,$(BUILD_PACKAGES))
 demo-packages:
 	$(call install,$(DEMO_PACKAGES))
 check-packages:
@@ -108,17 +115,17 @@ clients: # those packages are there already, or make check-packages brings them
 
 # What is built needs the packages first, so these start make again.
 demo: demo-packages
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@/usr/bin/python3 tests/live/demo.py
 check: check-packages
 	@$(MAKE) --no-print-directory clients
-	@$(MAKE) --no-print-directory test
-	@$(MAKE) --no-print-directory live
+	@$(MAKE) --no-print-directory -j$$(nproc) test
+	@$(MAKE) --no-print-directory -j$$(nproc) live
 
 # --- tests ---
 $(B)/tests/%: tests/%.c $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(ALL_CFLAGS) $(SAN) -Itests -MMD -o $@ $< $(TEST_LIB_OBJ) $(LIBS) -lcmocka
+	$(call say,LD)$(CC) $(ALL_CFLAGS) $(SAN) -Itests -MMD -MP -o $@ $< $(TEST_LIB_OBJ) $(LIBS) -lcmocka
 
 # The unwinder on the host, over recorded stacks. make recordings takes new ones (root, gdb's rights).
 REPLAY_SRC := tests/replay/recording.c tests/replay/recording_write.c tests/replay/host_unwind.c
@@ -139,7 +146,9 @@ test: $(UNIT) $(REPLAYS) $(B)/wireprof
 
 # Against real servers, as root. LIVE=test_cli runs one file, TEST=test_io_threads one test.
 LIVE ?= test_*
-live: $(B)/wireprof $(B)/tests/sql/digest $(B)/tests/page/make_page $(B)/tests/property/test_unwind_rows
+# The agent's parts without the profiler, with sanitizers.
+DRIVERS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*/driver.c))
+live: $(B)/wireprof $(DRIVERS) $(B)/tests/sql/digest $(B)/tests/page/make_page $(B)/tests/property/test_unwind_rows
 	@mkdir -p $(B)/page && $(B)/tests/page/make_page $(B)/page
 	@/usr/bin/python3 -m unittest discover -v -s tests/live -p '$(LIVE).py' $(TEST:%=-k %)
 
@@ -152,7 +161,7 @@ $(B)/gen/empty.skel.h: $(B)/gen/empty.bpf.o
 	$(call say,GEN)$(BPFTOOL) gen skeleton $< name empty_bpf > $@.tmp && mv $@.tmp $@
 $(B)/obj/bench/%.o: tests/bench/%.c | $(GEN) $(B)/gen/empty.skel.h
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(ALL_CFLAGS) -Itests/bench -MMD -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -Itests/bench -MMD -MP -c -o $@ $<
 $(B)/bench/overhead: $(BENCH_OBJ) $(filter-out %/main.o,$(OBJ))
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
@@ -176,17 +185,43 @@ bench-sql: $(B)/bench/sql
 	@$< $(BENCH_OPTIONS)
 bench-mysql: $(B)/bench/mysql_overhead
 	@B=$(B) /usr/bin/python3 tests/bench/mysql_overhead.py $(BENCH_OPTIONS)
+bench-agent: $(B)/wireprof
+	@/usr/bin/python3 tests/bench/agent.py $(BENCH_OPTIONS)
+pyroscope: $(B)/wireprof
+	@/usr/bin/python3 tests/bench/pyroscope.py $(URL) $(BENCH_OPTIONS)
+MINUTES ?= 30
+soak: $(B)/wireprof
+	@/usr/bin/python3 tests/bench/soak.py --minutes $(MINUTES)
 bench-memory: $(B)/wireprof
 	@B=$(B) /usr/bin/python3 tests/bench/memory.py
 
 fuzz-build: $(FUZZ)
 $(B)/fuzz/%: tests/fuzz/%.c $(TEST_LIB_SRC) $(SNAPPY) | $(GEN)
 	@mkdir -p $(@D)
-	$(call say,FUZZ)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(TEST_LIB_SRC) $(SNAPPY) $(B)/gen/profile.pb-c.c $(LIBS)
+	$(call say,FUZZ)$(CLANG) $(ALL_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(TEST_LIB_SRC) $(SNAPPY) $(B)/gen/profile.pb-c.c $(B)/gen/push.pb-c.c $(LIBS)
 SECONDS_EACH ?= 60
 fuzz: $(FUZZ)
 	@set -e; for f in $(FUZZ); do n=$$(basename $$f); mkdir -p $(B)/corpus/$$n; echo "== $$n"; \
 	 $$f -max_total_time=$(SECONDS_EACH) -timeout=5 -rss_limit_mb=512 -print_final_stats=1 $(B)/corpus/$$n tests/fuzz/corpus/$$n; done
+
+# --- installing: what is built already is not built again ---
+PREFIX     ?= /usr/local
+DOC_DIR    := $(PREFIX)/share/doc/wireprof
+INSTALLED  := $(PREFIX)/bin/wireprof $(PREFIX)/share/man/man1/wireprof.1 $(PREFIX)/share/man/man8/wireprof-agent.8 \
+	$(PREFIX)/share/bash-completion/completions/wireprof $(PREFIX)/lib/systemd/system/wireprof-agent.service \
+	$(addprefix $(DOC_DIR)/,README.md LICENSE wireprof-agent.conf)
+install: $(B)/wireprof
+	install -D -m 755 $(B)/wireprof $(DESTDIR)$(PREFIX)/bin/wireprof
+	install -D -m 644 man/wireprof.1 $(DESTDIR)$(PREFIX)/share/man/man1/wireprof.1
+	install -D -m 644 man/wireprof-agent.8 $(DESTDIR)$(PREFIX)/share/man/man8/wireprof-agent.8
+	install -D -m 644 deploy/bash-completion/wireprof $(DESTDIR)$(PREFIX)/share/bash-completion/completions/wireprof
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(DOC_DIR)
+	sed 's|/usr/local/|$(PREFIX)/|' deploy/systemd/wireprof-agent.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/wireprof-agent.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/wireprof-agent.service
+	install -m 644 README.md LICENSE deploy/wireprof-agent.conf $(DESTDIR)$(DOC_DIR)
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	-rmdir $(DESTDIR)$(DOC_DIR)
 
 # --- looking at ourselves ---
 LINT_SRC := $(SRC)
@@ -201,7 +236,7 @@ clean:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all demo-packages check-packages clients demo check test live fuzz fuzz-build bench bench-sample bench-rows \
-	bench-classify bench-sql bench-memory bench-mysql bench-symbolize recordings lint size clean
+.PHONY: all build-packages demo-packages check-packages clients demo check test live fuzz fuzz-build bench bench-sample bench-rows \
+	bench-classify bench-sql bench-memory bench-agent bench-mysql bench-symbolize recordings install uninstall lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:
