@@ -9,6 +9,7 @@
  *				the first, the address less one is in the instruction that the frame stands at
  *			u8 head[head_bytes], u8 tail[tail_bytes]	request bytes
  *	EVENT_FORK, EVENT_EXEC, EVENT_EXIT	struct process_event
+ *	EVENT_JOIN	struct process_event: the process fits the rule, and is a target now
  *	EVENT_REPLIES	struct process_event: replies of the process have to be looked at, for statements' or cursors' ids
  *
  * user -> kernel: which processes (targets), where their objects are mapped (process_maps), and the
@@ -24,13 +25,14 @@
 #include "../protocols/mysql_wire.h"
 #include "unwind_row.h"
 
-#define MAX_TARGETS	  4096	/* processes; beyond: counted in targets_full */
+#define MAX_TARGETS	  16384	/* processes; beyond: counted in targets_full */
 #define MAX_TABLES	  65536 /* objects that processes map at the same time, all together */
 #define MAX_SOCKETS	  65536 /* connections remembered; a power of two */
 #define SOCKET_WAYS	  4	/* places that one connection can take among them */
 #define MAX_BUFFERS	  65536 /* receive buffers remembered; a power of two */
-#define RING_BYTES_CPU	  (2u << 20) /* of the ring buffer, for each CPU, */
-#define RING_BYTES_MIN	  (4u << 20) /* but at least and at most so much */
+#define RING_BYTES_CPU	  (1u << 20) /* of the ring buffer, for each CPU: a second and more of samples; twice that above */
+#define RING_LOW_HZ	  200	     /* this frequency; */
+#define RING_BYTES_MIN	  (2u << 20) /* but at least and at most so much */
 #define RING_BYTES_MAX	  (64u << 20)
 #define MAX_KERNEL_FRAMES 127
 #define MAX_USER_FRAMES	  1024
@@ -133,6 +135,15 @@ struct target {
 	struct go_target go;
 };
 #define TARGET_MYSQL 1 /* flag: it has the functions of a MySQL server */
+
+/* Which other processes become targets by themselves. */
+enum rule_kind { RULE_NONE, RULE_ALL, RULE_COMM, RULE_CGROUP };
+struct target_rule {
+	__u32 kind;
+	__s32 subsys; /* RULE_CGROUP: index of the hierarchy's controller among the kernel's; -1: the unified hierarchy */
+	__u64 cgroup; /* its id, in that hierarchy */
+	char comm[COMM_BYTES]; /* RULE_COMM */
+};
 
 /* A connection's last message: where it is, not what it says. Value of the sockets map. */
 enum {
@@ -284,7 +295,7 @@ struct goroutine_key {
 
 /* --- events --- */
 
-enum event_type { EVENT_SAMPLE = 1, EVENT_FORK, EVENT_EXEC, EVENT_EXIT, EVENT_REPLIES };
+enum event_type { EVENT_SAMPLE = 1, EVENT_FORK, EVENT_EXEC, EVENT_EXIT, EVENT_REPLIES, EVENT_JOIN };
 
 struct event_header {
 	__u32 type; /* enum event_type */
@@ -340,7 +351,8 @@ struct process_event {
 	X(CURSORS_FULL, "MongoDB cursors not remembered: no room")                                       \
 	X(GOROUTINE_UNKNOWN, "receives of Go programs whose goroutine could not be read")                  \
 	X(GUESSED_FRAMES, "frames left by frame pointer or by a return address on the stack")                 \
-	X(GUESSED_SAMPLES, "samples with such frames")
+	X(GUESSED_SAMPLES, "samples with such frames")                                                     \
+	X(SAMPLE_NS, "nanoseconds spent taking samples")
 
 #define X(name, text) PHASE_##name,
 enum phase { PHASES(X) N_PHASES };
@@ -390,6 +402,7 @@ _Static_assert(sizeof(struct prepared_statement) == 4 + STREAM_BYTES, "shared la
 _Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
 _Static_assert(sizeof(struct mongo_connection) == 100 + END_BYTES + 2 * REPLY_TAIL_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct target) == 24, "shared layout");
+_Static_assert(sizeof(struct target_rule) == 32, "shared layout");
 _Static_assert(sizeof(struct process_event) == 24, "shared layout");
 _Static_assert(sizeof(struct sample_event) == 96, "shared layout");
 

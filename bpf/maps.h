@@ -33,7 +33,7 @@ struct {
 } counters SEC(".maps");
 
 /*
- * Process id -> struct target. Written by the user side, and here when a target forks; an entry dies when
+ * Process id -> struct target. Written by the user side, and here when a target forks, or a process fits the rule; an entry dies when
  * its process does. Full: the process is not followed (TARGETS_FULL).
  */
 struct {

@@ -54,12 +54,37 @@ struct thread_struct {
 	unsigned long fsbase; /* x86-64 */
 };
 
+struct kernfs_node {
+	u64 id;
+};
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[1];
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
+	u32 flags;
 	int pid;
 	int tgid;
+	struct task_struct *group_leader;
+	char comm[16];
 	struct thread_struct thread;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct css_set *cgroups;
 };
 
 struct sock_common {
@@ -122,6 +147,8 @@ static __attribute__((always_inline)) inline u64 le64(const u8 *p)
 #define AF_INET	     2
 #define AF_INET6     10
 #define MSG_PEEK     2
+#define PF_EXITING   0x00000004
+#define PF_KTHREAD   0x00200000
 #define ERRNO_EAGAIN 11
 
 #endif

@@ -11,11 +11,11 @@
 #include <linux/bpf_perf_event.h>
 #include "receive.h"
 #include "owner.h"
+#include "target.h"
 #include "unwind.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-const volatile bool follow_forks = true;
 bool without_user_stacks; /* to measure what they take (tests/bench) */
 
 /* ---- the sampler ---- */
@@ -103,6 +103,8 @@ static __always_inline void start_regs(struct bpf_perf_event_data *ctx, struct t
 	if (ARCH_IN_USER_MODE(&ctx->regs))
 		return;
 	e->flags |= SAMPLE_KERNEL_MODE;
+	if (task->flags & PF_KTHREAD)
+		return;
 	call->nr = (s64)user->orig_ax;
 	call->arg0 = user->di;
 }
@@ -121,7 +123,8 @@ int sample(struct bpf_perf_event_data *ctx)
 	struct unwind *u;
 	long n;
 
-	target = bpf_map_lookup_elem(&targets, &tgid);
+	task = bpf_get_current_task_btf();
+	target = sampled_target(task, tgid);
 	if (!target)
 		return 0;
 	s = bpf_map_lookup_elem(&scratch, &zero);
@@ -137,7 +140,6 @@ int sample(struct bpf_perf_event_data *ctx)
 	e->tid = (u32)id;
 	bpf_get_current_comm(e->thread, sizeof(e->thread));
 
-	task = bpf_get_current_task_btf();
 	start_regs(ctx, task, e, &u->regs, &call);
 	if (e->flags & SAMPLE_KERNEL_MODE) {
 		n = bpf_get_stack(ctx, s->data, MAX_KERNEL_FRAMES * 8, 0);
@@ -147,7 +149,7 @@ int sample(struct bpf_perf_event_data *ctx)
 	owner = owner_resolve(e, task, target, &call);
 
 	u->n = 0;
-	if (!without_user_stacks) {
+	if (!without_user_stacks && !(task->flags & PF_KTHREAD)) {
 		unwind_user(s, target->maps, e->n_kernel);
 		e->stop = u->stop;
 		if (u->guessed) {
@@ -173,6 +175,7 @@ int sample(struct bpf_perf_event_data *ctx)
 				       ? BPF_RB_FORCE_WAKEUP
 				       : BPF_RB_NO_WAKEUP))
 		count(COUNTER_SAMPLES_LOST);
+	count_more(COUNTER_SAMPLE_NS, bpf_ktime_get_ns() - e->h.time_ns);
 	return 0;
 }
 
@@ -337,7 +340,7 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 	u32 parent_tgid = BPF_CORE_READ(parent, tgid), child_tgid = BPF_CORE_READ(child, tgid);
 	struct target *target, copy;
 
-	if (parent_tgid == child_tgid || !follow_forks)
+	if (parent_tgid == child_tgid || rule.kind == RULE_ALL) /* those that live for a moment only would cost more than they use */
 		return 0;
 	target = bpf_map_lookup_elem(&targets, &parent_tgid);
 	if (!target)
@@ -359,6 +362,8 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct target *target = bpf_map_lookup_elem(&targets, &tgid);
 	struct thread_state *thread;
 
+	if (!target && rule.kind != RULE_ALL) /* likewise */
+		join(task, tgid);
 	if (!target)
 		return 0;
 	/* Neither the parent's mappings, nor what program it is, nor a request survive. */

@@ -6,6 +6,7 @@
 enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 int command_record(int argc, char **argv);
+int command_agent(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 #endif

@@ -55,11 +55,11 @@ static void explain(const char *doing, int error)
 			      strerror(-error));
 }
 
-/* The ring buffer's size is a power of two. */
-static uint32_t ring_bytes(void)
+/* The ring buffer's size is a power of two. It is mapped twice, and counts as this process's memory. */
+static uint32_t ring_bytes(unsigned int frequency_hz)
 {
 	int cpus = libbpf_num_possible_cpus();
-	uint64_t wanted = (uint64_t)RING_BYTES_CPU * (cpus > 0 ? cpus : 1);
+	uint64_t wanted = (uint64_t)(frequency_hz > RING_LOW_HZ ? 2 * RING_BYTES_CPU : RING_BYTES_CPU) * (cpus > 0 ? cpus : 1);
 	uint32_t bytes = RING_BYTES_MIN;
 
 	while (bytes < wanted && bytes < RING_BYTES_MAX)
@@ -77,8 +77,8 @@ static int load_with(struct kernel *k, enum receive_hook hook)
 	bpf_program__set_autoload(k->skel->progs.receive_tracepoint, hook == HOOK_TRACEPOINT);
 	bpf_program__set_autoload(k->skel->progs.send_tracepoint, hook == HOOK_TRACEPOINT);
 	bpf_program__set_autoload(k->skel->progs.receive_sys_exit, hook == HOOK_SYS_EXIT);
-	bpf_map__set_max_entries(k->skel->maps.ring, ring_bytes());
-	k->skel->rodata->ring_wake_bytes = ring_bytes() / 4;
+	bpf_map__set_max_entries(k->skel->maps.ring, ring_bytes(k->frequency_hz));
+	k->skel->rodata->ring_wake_bytes = ring_bytes(k->frequency_hz) / 4;
 	err = wireprof_bpf__load(k->skel);
 	if (err) {
 		wireprof_bpf__destroy(k->skel);
@@ -200,7 +200,6 @@ int kernel_open(const struct kernel_options *options, struct kernel **out)
 		message_error("cannot start a thread: %s", strerror(-err));
 		goto fail;
 	}
-	kernel_map_connections(k);
 	*out = k;
 	return 0;
 fail:
@@ -321,9 +320,9 @@ void kernel_free(struct kernel *k)
 		return;
 	kernel_detach(k);
 	ring_buffer__free(k->ring);
-	kernel_unmap_connections(k);
 	publisher_stop(k->publisher);
 	free(k->dropped);
+	free(k->go_live);
 	wireprof_bpf__destroy(k->skel);
 	free(k);
 }

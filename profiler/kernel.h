@@ -50,8 +50,15 @@ void kernel_look_for_mongo(struct kernel *k);
 enum receive_hook kernel_hook(const struct kernel *k);
 const char *receive_hook_name(enum receive_hook hook);
 
-/* Follows a process from now on. Its mappings come by kernel_put_maps(). Returns 0 or -errno. */
+/* By which other processes become targets, from now on (bpf/target.h). */
+void kernel_set_rule(struct kernel *k, const struct target_rule *rule);
+/* The number that a controller has in this kernel, for a rule. Returns -ENOENT where there is none, or -errno. */
+int kernel_cgroup_subsys(const char *controller);
+
+/* Follows a process from now on. Its mappings come by kernel_put_maps(). Returns 0 or -errno (-EEXIST: it is one already). */
 int kernel_add_target(struct kernel *k, pid_t pid);
+void kernel_remove_target(struct kernel *k, pid_t pid);
+bool kernel_has_target(const struct kernel *k, pid_t pid);
 /*
  * Replaces a process's mappings (sorted by start); *p says what the kernel has, {0} before the first time.
  * Returns 0 or -errno (-ENOENT: the process is no target any more).
@@ -91,14 +98,24 @@ int kernel_drain(struct kernel *k, kernel_event_fn fn, void *context);
 int kernel_poll_fd(const struct kernel *k);
 
 /*
- * What the receive hook knows of every connection, as it changes it: MAX_SOCKETS slots, MAX_HEADS copies.
- * NULL where the maps could not be mapped.
+ * What the receive hook knows of every connection, as it changes it: MAX_SOCKETS slots, MAX_HEADS copies, from
+ * kernel_map_connections() on, which returns whether they could be mapped. Not for long: what is mapped counts as this process's memory.
  */
+bool kernel_map_connections(struct kernel *k);
+void kernel_unmap_connections(struct kernel *k);
 const volatile struct socket_slot *kernel_sockets(const struct kernel *k);
 const volatile struct head_copy *kernel_heads(const struct kernel *k);
 
 /* What a connection prepared under an id, if that is remembered. Returns 0 or -errno. */
 int kernel_prepared(const struct kernel *k, const struct prepared_key *key, struct prepared_statement *out);
+
+/* How full the maps are that can fill up. Counting walks through them. Returns how many there are, at most KERNEL_MAPS. */
+#define KERNEL_MAPS 8
+struct kernel_map {
+	const char *name;
+	uint64_t entries, max_entries;
+};
+size_t kernel_map_sizes(const struct kernel *k, struct kernel_map out[static KERNEL_MAPS]);
 
 /* Sums over all CPUs. */
 void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS]);

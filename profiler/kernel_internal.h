@@ -15,6 +15,9 @@ struct kernel {
 	bool attached, replies_wanted;
 	uint64_t swept_prepared, swept_full, swept_cursors; /* counters when the maps were swept last */
 	uint32_t go_generation; /* given out last */
+	uint32_t *go_live;	/* while goroutines are swept: generations of the targets */
+	size_t n_go_live, go_live_capacity;
+	bool go_ended; /* a Go program has, since then */
 	struct bpf_link *follow[3];
 	struct bpf_link **samplers; /* one an online CPU */
 	size_t n_samplers;
@@ -24,13 +27,10 @@ struct kernel {
 	uint32_t last_maps; /* number of mappings given out last */
 	struct published_maps *dropped; /* to be deleted: n_doomed of them next time, the others the time after */
 	size_t n_dropped, dropped_capacity, n_doomed;
-	const volatile struct socket_slot *sockets; /* mapped read-only */
+	const volatile struct socket_slot *sockets; /* while mapped, read-only */
 	const volatile struct head_copy *heads;	    /* likewise */
 	kernel_event_fn event_fn;
 	void *event_context;
 };
-
-void kernel_map_connections(struct kernel *k);
-void kernel_unmap_connections(struct kernel *k);
 
 #endif

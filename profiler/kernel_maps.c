@@ -169,6 +169,7 @@ int kernel_put_maps(struct kernel *k, pid_t pid, struct published_maps *p, const
 void kernel_drop_maps(struct kernel *k, struct published_maps *p)
 {
 	drop_maps(k, p);
+	k->go_ended |= p->go.generation != 0;
 	*p = (struct published_maps){0};
 }
 
@@ -195,9 +196,24 @@ int kernel_add_target(struct kernel *k, pid_t pid)
 	uint32_t key = pid;
 	struct target target = {.maps = 0};
 
-	return bpf_map_update_elem(bpf_map__fd(k->skel->maps.targets), &key, &target, BPF_ANY)
+	return bpf_map_update_elem(bpf_map__fd(k->skel->maps.targets), &key, &target, BPF_NOEXIST)
 		       ? -errno
 		       : 0;
+}
+
+void kernel_remove_target(struct kernel *k, pid_t pid)
+{
+	uint32_t key = pid;
+
+	bpf_map_delete_elem(bpf_map__fd(k->skel->maps.targets), &key);
+}
+
+bool kernel_has_target(const struct kernel *k, pid_t pid)
+{
+	uint32_t key = pid;
+	struct target target;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.targets), &key, &target);
 }
 
 void kernel_counters(const struct kernel *k, uint64_t counters[static N_COUNTERS])
@@ -230,10 +246,14 @@ static void *map_readonly(const struct bpf_map *map, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-void kernel_map_connections(struct kernel *k)
+bool kernel_map_connections(struct kernel *k)
 {
 	k->sockets = map_readonly(k->skel->maps.sockets, MAX_SOCKETS * sizeof(*k->sockets));
 	k->heads = map_readonly(k->skel->maps.heads, MAX_HEADS * sizeof(*k->heads));
+	if (k->sockets && k->heads)
+		return true;
+	kernel_unmap_connections(k);
+	return false;
 }
 
 void kernel_unmap_connections(struct kernel *k)
@@ -242,6 +262,8 @@ void kernel_unmap_connections(struct kernel *k)
 		munmap((void *)k->sockets, MAX_SOCKETS * sizeof(*k->sockets));
 	if (k->heads)
 		munmap((void *)k->heads, MAX_HEADS * sizeof(*k->heads));
+	k->sockets = NULL;
+	k->heads = NULL;
 }
 
 const volatile struct socket_slot *kernel_sockets(const struct kernel *k)

@@ -4,11 +4,13 @@
  * is looked for here: all of it once there is reason to, never otherwise.
  */
 #include <string.h>
+#include "intern.h"
 #include "kernel_internal.h"
 
 #define IDLE_EPOCHS   60  /* a connection that is silent for so long gives up its place, if places run short */
 #define CURSOR_EPOCHS 660 /* servers close cursors after 10 minutes by themselves */
 #define CURSOR_SWEEP_EPOCHS 60
+#define GOROUTINE_SWEEP_EPOCHS 5
 
 /* Whether an entry is to be forgotten. */
 typedef bool (*dead_fn)(const struct kernel *k, const void *key, const void *value);
@@ -24,6 +26,33 @@ static void sweep(const struct kernel *k, const struct bpf_map *map, void *key, 
 		if (!bpf_map_lookup_elem(fd, key, value) && is_dead(k, key, value))
 			bpf_map_delete_elem(fd, key);
 	}
+}
+
+static uint64_t count_entries(const struct bpf_map *map)
+{
+	uint8_t keys[2][64];
+	uint64_t n = 0;
+	int at = 0, fd = bpf_map__fd(map), more;
+
+	if (bpf_map__key_size(map) > sizeof(keys[0]))
+		return 0;
+	/* An entry that goes meanwhile sends us back to the first. */
+	for (more = bpf_map_get_next_key(fd, NULL, keys[at]); !more && n < bpf_map__max_entries(map); at = !at, n++)
+		more = bpf_map_get_next_key(fd, keys[at], keys[!at]);
+	return n;
+}
+
+size_t kernel_map_sizes(const struct kernel *k, struct kernel_map out[static KERNEL_MAPS])
+{
+	const struct bpf_map *const maps[] = {
+		k->skel->maps.targets,	k->skel->maps.process_maps, k->skel->maps.connections, k->skel->maps.prepared,
+		k->skel->maps.mongo_connections, k->skel->maps.cursors,	 k->skel->maps.goroutines,
+	};
+	size_t n = sizeof(maps) / sizeof(*maps);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct kernel_map){bpf_map__name(maps[i]), count_entries(maps[i]), bpf_map__max_entries(maps[i])};
+	return n;
 }
 
 static bool is_idle(const struct kernel *k, uint32_t used, uint32_t epochs)
@@ -99,6 +128,42 @@ static void sweep_cursors(struct kernel *k, bool full)
 	sweep(k, k->skel->maps.cursors, &key, &next, &cursor, full ? is_crowding_cursor : is_dead_cursor);
 }
 
+static bool is_dead_goroutine(const struct kernel *k, const void *key, const void *value)
+{
+	const struct goroutine_key *goroutine = key;
+
+	(void)value;
+	for (size_t i = 0; i < k->n_go_live; i++)
+		if (k->go_live[i] == goroutine->generation)
+			return false;
+	return true;
+}
+
+/* Goroutines of programs that have ended. Those of others are forgotten by the map itself. */
+static void sweep_goroutines(struct kernel *k)
+{
+	int fd = bpf_map__fd(k->skel->maps.targets);
+	struct goroutine_key key, next;
+	uint8_t worker[256];
+	uint32_t pid, before, n = 0;
+	struct target target;
+
+	if (!k->go_ended || bpf_map__value_size(k->skel->maps.goroutines) > sizeof(worker))
+		return;
+	k->n_go_live = 0;
+	for (int more = bpf_map_get_next_key(fd, NULL, &pid); !more && n < MAX_TARGETS;
+	     more = bpf_map_get_next_key(fd, &before, &pid), n++) {
+		before = pid;
+		if (bpf_map_lookup_elem(fd, &pid, &target) || !target.go.generation)
+			continue;
+		if (array_reserve((void **)&k->go_live, &k->go_live_capacity, k->n_go_live, sizeof(*k->go_live)))
+			return;
+		k->go_live[k->n_go_live++] = target.go.generation;
+	}
+	k->go_ended = false;
+	sweep(k, k->skel->maps.goroutines, &key, &next, worker, is_dead_goroutine);
+}
+
 void kernel_sweep(struct kernel *k)
 {
 	uint64_t counters[N_COUNTERS], full;
@@ -116,4 +181,6 @@ void kernel_sweep(struct kernel *k)
 	if (counters[COUNTER_CURSORS_FULL] != k->swept_cursors || k->skel->bss->epoch % CURSOR_SWEEP_EPOCHS == 0)
 		sweep_cursors(k, counters[COUNTER_CURSORS_FULL] != k->swept_cursors);
 	k->swept_cursors = counters[COUNTER_CURSORS_FULL];
+	if (k->skel->bss->epoch % GOROUTINE_SWEEP_EPOCHS == 0)
+		sweep_goroutines(k);
 }

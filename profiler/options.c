@@ -2,7 +2,6 @@
 /* See options.h. */
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +13,16 @@
 #define MAX_SECONDS (366 * 86400.0)
 
 const char record_usage[] =
-	"usage: wireprof record -p PID[,PID...] [options]\n"
+	"usage: wireprof record TARGET [options]\n"
 	"       wireprof record [options] -- CMD [ARG ...]\n"
 	"\n"
 	"Samples the CPU of processes, each sample with its stack and the database request it served.\n"
 	"\n"
 	"  -p PID[,PID...]       these processes, and the children they start\n"
+	"      --comm NAME       every process of this name, and the children they start\n"
+	"  -c CONTAINER          every process of a container: its name, or its id or 6 or more digits of that\n"
+	"      --cgroup PATH     every process of a cgroup and of those below it\n"
+	"  -a                    every process of the machine\n"
 	"  -- CMD [ARG ...]      start this command and follow it until it ends\n"
 	"  -F HZ                 samples per second and CPU (default 99)\n"
 	"  -d SECONDS            how long (default: until Ctrl-C or the target's end)\n"
@@ -33,37 +36,6 @@ const char record_usage[] =
 	"      --redis-keys HOW  prefix: keys as \"user:*\" (default); none: no keys\n"
 	"      --quiet           only errors\n"
 	"      --verbose         also which hook, which object, which reason\n";
-
-static bool is_given(const struct record_options *o, pid_t pid)
-{
-	for (size_t i = 0; i < o->n_pids; i++)
-		if (o->pids[i] == pid)
-			return true;
-	return false;
-}
-
-static int parse_pids(const char *text, struct record_options *o)
-{
-	char *end;
-	long pid;
-
-	for (;; text = end + 1) {
-		errno = 0;
-		pid = strtol(text, &end, 10);
-		if (end == text || errno || pid <= 0 || pid > INT_MAX || (*end && *end != ',')) {
-			message_error("-p takes process ids separated by commas, not \"%s\"", text);
-			return -EINVAL;
-		}
-		if (o->n_pids == MAX_PIDS) {
-			message_error("-p takes at most %d processes", MAX_PIDS);
-			return -EINVAL;
-		}
-		if (!is_given(o, pid))
-			o->pids[o->n_pids++] = pid;
-		if (!*end)
-			return 0;
-	}
-}
 
 static int parse_number(const char *option, const char *text, double least, double most,
 			double *out)
@@ -180,9 +152,14 @@ static int parse_parts(enum stack_parts parts, struct record_options *o)
 	return 0;
 }
 
-enum { OPT_USER_ONLY = 256, OPT_KERNEL_ONLY, OPT_NO_INLINES, OPT_NO_REQUESTS, OPT_REDIS_KEYS, OPT_QUIET, OPT_VERBOSE };
+enum { OPT_COMM = 256, OPT_CGROUP, OPT_USER_ONLY, OPT_KERNEL_ONLY, OPT_NO_INLINES, OPT_NO_REQUESTS, OPT_REDIS_KEYS, OPT_QUIET, OPT_VERBOSE };
 
 static const struct option long_options[] = {
+	{"pid", required_argument, NULL, 'p'},
+	{"comm", required_argument, NULL, OPT_COMM},
+	{"container", required_argument, NULL, 'c'},
+	{"cgroup", required_argument, NULL, OPT_CGROUP},
+	{"all", no_argument, NULL, 'a'},
 	{"user-only", no_argument, NULL, OPT_USER_ONLY},
 	{"kernel-only", no_argument, NULL, OPT_KERNEL_ONLY},
 	{"no-inlines", no_argument, NULL, OPT_NO_INLINES},
@@ -199,7 +176,15 @@ static int take_option(int c, struct record_options *o, enum output_format *form
 {
 	switch (c) {
 	case 'p':
-		return parse_pids(optarg, o);
+		return target_option_pids(&o->target, optarg);
+	case OPT_COMM:
+		return target_option_name(&o->target, TARGET_COMM, optarg);
+	case 'c':
+		return target_option_name(&o->target, TARGET_CONTAINER, optarg);
+	case OPT_CGROUP:
+		return target_option_name(&o->target, TARGET_CGROUP, optarg);
+	case 'a':
+		return target_option_all(&o->target);
 	case 'F':
 		return parse_frequency(optarg, o);
 	case 'd':
@@ -241,14 +226,11 @@ static int check_target(struct record_options *o, int argc, char **argv)
 			message_error("unexpected \"%s\"; a command to start goes behind --", argv[optind]);
 			return -EINVAL;
 		}
-		o->command = argv + optind;
+		if (target_option_command(&o->target, argv + optind))
+			return -EINVAL;
 	}
-	if (o->n_pids && o->command) {
-		message_error("give either -p or a command behind --, not both");
-		return -EINVAL;
-	}
-	if (!o->n_pids && !o->command) {
-		message_error("what to record? Give -p PID, or a command behind --");
+	if (!o->target.kind) {
+		message_error("what to record? Give -p PID, --comm NAME, -c CONTAINER, --cgroup PATH, -a, or a command behind --");
 		return -EINVAL;
 	}
 	return 0;
@@ -267,7 +249,7 @@ int record_options_parse(int argc, char **argv, struct record_options *out)
 	};
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+:p:F:d:o:f:h", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "+:p:c:aF:d:o:f:h", long_options, NULL)) != -1) {
 		const char *word = argv[optind - 1];
 		const char letter[] = {'-', (char)optopt, '\0'};
 

@@ -7,16 +7,14 @@
 #include <sys/types.h>
 #include "../protocols/redis.h"
 #include "profile_build.h"
+#include "targets/target_options.h"
 
-#define MAX_PIDS    1024
 #define MAX_OUTPUTS 4
 
 enum output_format { FORMAT_PPROF, FORMAT_FOLDED, FORMAT_FLAMEGRAPH };
 
 struct record_options {
-	pid_t pids[MAX_PIDS];
-	size_t n_pids;
-	char **command; /* -- CMD ...; NULL: none */
+	struct target_options target;
 	unsigned int frequency_hz;
 	double duration_s; /* 0: until Ctrl-C, or until the targets are gone */
 	struct {

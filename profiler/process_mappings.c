@@ -460,6 +460,7 @@ void process_cut_stack(struct processes *p, const struct process *process, struc
 void process_inherit(struct process *child, const struct process *parent)
 {
 	memcpy(child->comm, parent->comm, sizeof(child->comm));
+	memcpy(child->container, parent->container, sizeof(child->container));
 	child->maps.flags = parent->maps.flags;
 	for (size_t i = 0; i < parent->n_mappings; i++)
 		if (add_mapping(child, &parent->mappings[i]))

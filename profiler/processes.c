@@ -60,6 +60,23 @@ struct process *processes_find(const struct processes *p, pid_t pid)
 	return NULL;
 }
 
+pid_t process_of_thread(pid_t tid)
+{
+	char path[64], line[256];
+	pid_t tgid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "Tgid: %d", &tgid) == 1)
+			break;
+	fclose(f);
+	return tgid;
+}
+
 void process_read_comm(struct process *process)
 {
 	char path[64];
@@ -70,8 +87,14 @@ void process_read_comm(struct process *process)
 	if (!f)
 		return;
 	if (fgets(process->comm, sizeof(process->comm), f))
-		process->comm[strcspn(process->comm, "\n")] = '\0';
+		process->comm[strcspn(process->comm, process->kernel_thread ? "/\n" : "\n")] = '\0';
 	fclose(f);
+}
+
+void process_is_kernel_thread(struct process *process)
+{
+	process->kernel_thread = true;
+	process->comm[strcspn(process->comm, "/")] = '\0';
 }
 
 struct process *processes_get(struct processes *p, pid_t pid)
@@ -86,6 +109,7 @@ struct process *processes_get(struct processes *p, pid_t pid)
 		return NULL;
 	}
 	process->pid = pid;
+	process->added_ns = monotonic_ns();
 	intern_init(&process->operations, MAX_SEEN_OPERATIONS);
 	snprintf(process->comm, sizeof(process->comm), "[%d]", pid);
 	p->list[p->n++] = process;
@@ -114,16 +138,37 @@ void processes_sweep(struct processes *p)
 
 	forget_gone(p, now_ns);
 	for (size_t i = 0; i < p->objects.n; i++)
-		p->objects.list[i].mapped = false;
+		p->objects.list[i].mapped = p->objects.list[i].named = false;
 	for (size_t i = 0; i < p->n; i++)
-		for (size_t m = 0; !p->list[i]->gone && m < p->list[i]->n_mappings; m++)
-			if (!p->list[i]->mappings[m].gone_ns)
-				p->objects.list[p->list[i]->mappings[m].object].mapped = true;
+		for (size_t m = 0; m < p->list[i]->n_mappings; m++) {
+			const struct user_mapping *mapping = &p->list[i]->mappings[m];
+			struct object *object = &p->objects.list[mapping->object];
+
+			object->named = true;
+			if (!p->list[i]->gone && !mapping->gone_ns)
+				object->mapped = true;
+		}
 	objects_sweep(&p->objects, now_ns);
+}
+
+void processes_forget_objects(struct processes *p)
+{
+	processes_sweep(p);
+	objects_forget(&p->objects);
+}
+
+size_t processes_idle_objects(const struct processes *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->objects.n; i++)
+		n += !p->objects.list[i].named && p->objects.list[i].name;
+	return n;
 }
 
 void process_reset(struct processes *p, struct process *process)
 {
+	process->container_asked_ns = 0;
 	process->n_mappings = process->published.n = process->before.n = 0;
 	jit_free(process->jit);
 	process->jit = NULL;

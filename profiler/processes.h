@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "targets/containers.h"
 #include "intern.h"
 #include "jit.h"
 #include "objects.h"
@@ -35,7 +36,10 @@ struct process {
 	size_t n_mappings, mappings_capacity;
 	uint64_t refreshed_ns;	    /* when the mappings were read last; CLOCK_MONOTONIC */
 	uint64_t refresh_cost_ns;   /* the CPU time that this took */
+	uint64_t added_ns;	    /* when we came to know it, or the program that it runs */
 	uint64_t started_ns;	    /* when it was seen to exec(); 0: before */
+	char container[CONTAINER_LABEL_BYTES]; /* "": none, or not asked for yet */
+	uint64_t container_asked_ns;
 	struct publication {
 		struct exec_mapping *list;
 		size_t n;
@@ -47,6 +51,7 @@ struct process {
 	uint64_t changed_ns;	    /* when a mapping appeared that was not read yet; 0: none */
 	struct published_maps maps; /* what the kernel knows of them */
 	bool runs; /* see process_runs() */
+	bool kernel_thread;
 	bool gone;
 	uint64_t gone_ns; /* since when */
 	struct server_names {
@@ -80,8 +85,14 @@ struct process *processes_find(const struct processes *p, pid_t pid);
 /* Samples are read within DRAIN_MS or so: what has been gone for longer is not needed to resolve them. */
 #define KEEP_GONE_NS 5000000000ull
 
+/* The process that a thread belongs to; 0 where there is no such thread. */
+pid_t process_of_thread(pid_t tid);
+
 /* Reads the process's name, into comm. */
 void process_read_comm(struct process *process);
+
+/* It is a thread of the kernel: "kworker/0:1-events" is what kworker does now, and goes by that alone. */
+void process_is_kernel_thread(struct process *process);
 
 /* Reads the mappings again, opens what is new and tells the kernel. Returns 0 or -errno (-ESRCH: gone). */
 int process_refresh(struct processes *p, struct process *process);
@@ -94,6 +105,10 @@ void process_want_rows(struct processes *p, const struct process *process, uint6
 void process_runs(struct processes *p, struct process *process);
 /* Once in a second or so: unwind rows that nobody needs are given back, processes long gone are forgotten. */
 void processes_sweep(struct processes *p);
+/* Lets go of the objects that no process has mapped. Only when nothing that was sampled has their numbers any more. */
+void processes_forget_objects(struct processes *p);
+/* How many that would be. */
+size_t processes_idle_objects(const struct processes *p);
 /*
  * One mapping that appeared, at the time of the samples that are being read; it may be gone by now. Not told to the kernel: a refresh does that.
  */

@@ -20,6 +20,7 @@
 #include "options.h"
 #include "recorder.h"
 #include "summary.h"
+#include "targets/targets.h"
 #include "truncated_files.h"
 
 #define SETTLE_MS      300 /* for unwind rows of the targets, before the first sample */
@@ -137,66 +138,22 @@ static int outputs_write(struct outputs *outputs, const struct profile *p)
 	return first;
 }
 
-/* --- targets --- */
+/* --- the recording --- */
 
-/* The process that a thread belongs to; 0 where there is no such thing. */
-static pid_t process_of(pid_t tid)
-{
-	char path[64], line[256];
-	pid_t tgid = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "Tgid: %d", &tgid) == 1)
-			break;
-	fclose(f);
-	return tgid;
-}
-
-static int check_pids(const struct record_options *o)
-{
-	for (size_t i = 0; i < o->n_pids; i++) {
-		pid_t tgid = process_of(o->pids[i]);
-
-		if (!tgid) {
-			message_error("there is no process %d (see: ps -e)", o->pids[i]);
-			return -ESRCH;
-		}
-		if (tgid != o->pids[i]) {
-			message_error("%d is a thread of process %d: give -p %d", o->pids[i], tgid, tgid);
-			return -ESRCH;
-		}
-	}
-	return 0;
-}
-
-static int add_targets(struct recorder *r, const struct record_options *o, struct child *child)
+/* The command is there, but waits to be let go. */
+static int start_command(struct recorder *r, const struct record_options *o, struct child *child)
 {
 	int err;
 
-	if (o->command) {
-		err = child_start(o->command, child);
-		if (!err)
-			err = recorder_add(r, child->pid);
-		if (err)
-			message_error("cannot start %s: %s", o->command[0], strerror(-err));
-		return err;
-	}
-	for (size_t i = 0; i < o->n_pids; i++) {
-		err = recorder_add(r, o->pids[i]);
-		if (err) {
-			message_error("cannot follow process %d: %s", o->pids[i], strerror(-err));
-			return err;
-		}
-	}
-	return 0;
+	if (!o->target.command)
+		return 0;
+	err = child_start(o->target.command, child);
+	if (!err)
+		err = recorder_add(r, child->pid);
+	if (err)
+		message_error("cannot start %s: %s", o->target.command[0], strerror(-err));
+	return err;
 }
-
-/* --- the recording --- */
 
 static void show_progress(const struct recorder *r, const struct record_options *o, double elapsed)
 {
@@ -208,13 +165,19 @@ static void show_progress(const struct recorder *r, const struct record_options 
 			 (unsigned long long)r->n_samples);
 }
 
-static void record_until_done(struct recorder *r, const struct record_options *o,
+/* Those that were named are gone; of a rule, others may come. */
+static bool is_over(const struct recorder *r, const struct record_options *o)
+{
+	return !r->live && (o->target.kind == TARGET_PIDS || o->target.kind == TARGET_COMMAND);
+}
+
+static void record_until_done(struct recorder *r, const struct record_options *o, struct targets *targets,
 			      struct child *child, uint64_t start_ns)
 {
 	struct pollfd ring = {.fd = kernel_poll_fd(r->kernel), .events = POLLIN};
 	uint64_t next_tick_ns = start_ns;
 
-	while (!stop_asked && r->live) {
+	while (!stop_asked && !is_over(r, o)) {
 		uint64_t now = monotonic_ns(), elapsed = now - start_ns;
 		int timeout_ms = recorder_timeout_ms(r);
 
@@ -233,6 +196,7 @@ static void record_until_done(struct recorder *r, const struct record_options *o
 		}
 		poll(&ring, 1, timeout_ms);
 		recorder_drain(r);
+		targets_check(targets);
 		if (child->pid && waitpid(child->pid, NULL, WNOHANG) == child->pid)
 			child->pid = 0;
 	}
@@ -266,34 +230,32 @@ static double own_cpu_s(void)
 	return u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
-static void describe_target(const struct recorder *r, const struct record_options *o, char *out,
-			    size_t size)
+static int build_profile(struct recorder *r, const struct record_options *o, struct profile *out)
 {
-	const struct process *first = r->processes.n ? r->processes.list[0] : NULL;
+	struct source_lines lines = {0};
+	int err = o->inlines ? source_lines_read(&r->aggregate, &lines) : 0;
 
-	if (o->command)
-		snprintf(out, size, "%s", o->command[0]);
-	else if (first && o->n_pids == 1)
-		snprintf(out, size, "%s (pid %d)", first->comm, first->pid);
-	else
-		snprintf(out, size, "%zu processes", o->n_pids);
+	if (!err)
+		err = profile_build(&r->aggregate, r->aggregate.weights, o->parts, o->inlines ? &lines : NULL, out);
+	source_lines_fini(&lines);
+	return err;
 }
 
-static int finish(struct recorder *r, const struct record_options *o, struct outputs *outputs,
+static int finish(struct recorder *r, const struct record_options *o, const struct targets *targets, struct outputs *outputs,
 		  uint64_t start_ns, uint64_t end_ns, uint64_t start_utc_ns)
 {
 	struct summary summary;
 	struct profile profile;
-	char target[128];
+	char target[300];
 	int err;
 
-	err = profile_build(&r->aggregate, o->parts, o->inlines, &profile);
+	err = build_profile(r, o, &profile);
 	if (err) {
 		message_error("cannot build the profile: %s", strerror(-err));
 		outputs_discard(outputs);
 		return err;
 	}
-	describe_target(r, o, target, sizeof(target));
+	targets_describe(targets, target, sizeof(target));
 	profile.period_ns = 1000000000ull / o->frequency_hz;
 	profile.time_ns = start_utc_ns;
 	profile.duration_ns = end_ns - start_ns;
@@ -313,14 +275,16 @@ static int finish(struct recorder *r, const struct record_options *o, struct out
 	return err;
 }
 
-static int run(struct recorder *r, const struct record_options *o, struct outputs *outputs)
+static int run(struct recorder *r, const struct record_options *o, struct targets *targets, struct outputs *outputs)
 {
 	struct child child = {0};
 	uint64_t start_ns, end_ns, start_utc_ns;
 	struct timespec utc;
 	int err;
 
-	err = add_targets(r, o, &child);
+	err = targets_start(targets, r);
+	if (!err)
+		err = start_command(r, o, &child);
 	unwind_tables_settle(r->processes.objects.tables, SETTLE_MS);
 	r->attached_ns = monotonic_ns();
 	if (!err)
@@ -333,11 +297,11 @@ static int run(struct recorder *r, const struct record_options *o, struct output
 	if (child.pid) {
 		err = child_release(&child);
 		if (err) {
-			message_error("cannot run %s: %s", o->command[0], strerror(-err));
+			message_error("cannot run %s: %s", o->target.command[0], strerror(-err));
 			goto discard;
 		}
 	}
-	record_until_done(r, o, &child, start_ns);
+	record_until_done(r, o, targets, &child, start_ns);
 	end_ns = monotonic_ns();
 	kernel_detach(r->kernel);
 	recorder_drain(r);
@@ -345,7 +309,7 @@ static int run(struct recorder *r, const struct record_options *o, struct output
 	recorder_finish(r);
 	stop_asked = 0; /* what ended the recording does not end the wait */
 	late_names(&r->aggregate, &stop_asked);
-	return finish(r, o, outputs, start_ns, end_ns, start_utc_ns);
+	return finish(r, o, targets, outputs, start_ns, end_ns, start_utc_ns);
 discard:
 	child_abandon(&child);
 	outputs_discard(outputs);
@@ -357,6 +321,8 @@ int command_record(int argc, char **argv)
 	struct recorder_options recorder_options;
 	static struct recorder recorder; /* large: it holds a stack and a batch of requests */
 	struct record_options options;
+	struct containers *containers;
+	struct targets targets;
 	struct outputs outputs;
 	int err;
 
@@ -367,8 +333,13 @@ int command_record(int argc, char **argv)
 	}
 	if (err)
 		return EXIT_USAGE;
-	if (check_pids(&options) || outputs_open(&outputs, &options))
+	containers = containers_new("");
+	if (!containers)
 		return EXIT_FAILED;
+	if (targets_find(&targets, &options.target, containers, false) || outputs_open(&outputs, &options)) {
+		containers_free(containers);
+		return EXIT_FAILED;
+	}
 	catch_signals();
 	survive_truncated_files();
 	err = debuginfod_start();
@@ -377,15 +348,19 @@ int command_record(int argc, char **argv)
 	recorder_options = (struct recorder_options){
 		.frequency_hz = options.frequency_hz,
 		.requests = options.requests,
+		.threads = true,
+		.texts = true,
 		.redis_keys = options.redis_keys,
+		.containers = containers,
 	};
-	if (recorder_open(&recorder, &recorder_options)) {
-		debuginfod_stop();
+	err = recorder_open(&recorder, &recorder_options);
+	if (!err) {
+		err = run(&recorder, &options, &targets, &outputs);
+		recorder_close(&recorder);
+	} else {
 		outputs_discard(&outputs);
-		return EXIT_FAILED;
 	}
-	err = run(&recorder, &options, &outputs);
-	recorder_close(&recorder);
 	debuginfod_stop();
+	containers_free(containers);
 	return err ? EXIT_FAILED : EXIT_DONE;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See recorder.h. */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include "../symbolizer/go_layout.h"
@@ -13,7 +12,6 @@
 /* A process loads its libraries so soon after exec(), and is looked after so often meanwhile. */
 #define STARTING_NS	  50000000ull
 #define STARTING_DRAIN_MS 2
-#define MAX_LABELS     16 /* of a sample; twelve are in use */
 
 /* Code that was mapped, not yet in the process's mappings: samples older than it come first. */
 struct late_mapping {
@@ -25,25 +23,6 @@ struct late_mapping {
 static void mapped(void *context, pid_t pid, uint64_t time_ns, const struct mapping_line *m);
 static void kernel_code(void *context, const struct kernel_code *code);
 
-static void intern_label_keys(struct recorder *r)
-{
-	struct aggregate *a = &r->aggregate;
-
-	r->key_system = aggregate_string(a, "db_system_name");
-	r->key_operation = aggregate_string(a, "db_operation_name");
-	r->key_summary = aggregate_string(a, "db_query_summary");
-	r->key_text = aggregate_string(a, "db_query_text");
-	r->key_collection = aggregate_string(a, "db_collection_name");
-	r->key_namespace = aggregate_string(a, "db_namespace");
-	r->key_phase = aggregate_string(a, "phase");
-	r->key_attribution = aggregate_string(a, "attribution");
-	r->key_comm = aggregate_string(a, "comm");
-	r->key_thread = aggregate_string(a, "thread");
-	r->key_pid = aggregate_string(a, "pid");
-	r->key_tid = aggregate_string(a, "tid");
-	r->unit_id = aggregate_string(a, "id");
-}
-
 int recorder_open(struct recorder *r, const struct recorder_options *options)
 {
 	struct kernel_options kernel_options = {
@@ -54,6 +33,9 @@ int recorder_open(struct recorder *r, const struct recorder_options *options)
 
 	memset(r, 0, sizeof(*r));
 	r->requests = options->requests;
+	r->threads = options->threads;
+	r->texts = options->texts;
+	r->containers = options->containers;
 	err = kernel_open(&kernel_options, &r->kernel);
 	if (err)
 		return err;
@@ -70,7 +52,7 @@ int recorder_open(struct recorder *r, const struct recorder_options *options)
 		.redis_keys = options->redis_keys,
 	};
 	aggregate_init(&r->aggregate, &r->processes);
-	intern_label_keys(r);
+	recorder_make_keys(r);
 	err = mmap_watch_open(&r->watch);
 	if (err) {
 		message_warn("libraries loaded while recording are noticed late: %s", strerror(-err));
@@ -132,23 +114,6 @@ static void notice_server(struct recorder *r, struct process *process)
 	notice_go(r, process);
 }
 
-int recorder_add(struct recorder *r, pid_t pid)
-{
-	struct process *process = processes_get(&r->processes, pid);
-	int err;
-
-	if (!process)
-		return -ENOMEM;
-	err = kernel_add_target(r->kernel, pid);
-	if (err)
-		return err;
-	r->live++;
-	err = process_refresh(&r->processes, process);
-	process_runs(&r->processes, process);
-	notice_server(r, process);
-	return err;
-}
-
 static void process_gone(struct recorder *r, struct process *process)
 {
 	if (process->gone)
@@ -160,68 +125,43 @@ static void process_gone(struct recorder *r, struct process *process)
 	r->live--;
 }
 
-static void add_number(struct profile_label *labels, size_t *n, uint32_t key, int64_t number,
-		       uint32_t unit)
+/* A process that was not there before: what is known under its number ended unseen. NULL where memory is out. */
+static struct process *new_process(struct recorder *r, pid_t pid)
 {
-	labels[*n].key = key;
-	labels[*n].number = number;
-	labels[(*n)++].unit = unit;
+	struct process *process = processes_find(&r->processes, pid);
+
+	if (process)
+		process_gone(r, process);
+	process = processes_get(&r->processes, pid);
+	if (process)
+		r->live++;
+	return process;
 }
 
-static void add_text(struct recorder *r, struct profile_label *labels, size_t *n, uint32_t key,
-		     const char *text)
+/* A process is a target, and runs already. */
+static int look_at(struct recorder *r, struct process *process)
 {
-	if (!*text)
-		return;
-	labels[*n].key = key;
-	labels[(*n)++].value = aggregate_string(&r->aggregate, text);
+	int err = process_refresh(&r->processes, process);
+
+	process_runs(&r->processes, process);
+	notice_server(r, process);
+	return err;
 }
 
-/* Labels that do not depend on the class. */
-static size_t common_labels(struct recorder *r, const struct process *process,
-			    const struct sample_event *e, struct profile_label *labels)
+int recorder_add(struct recorder *r, pid_t pid)
 {
-	const struct attribution *by = &r->attribution;
-	char thread[COMM_BYTES + 1] = "";
-	size_t n = 0;
+	int err = kernel_add_target(r->kernel, pid);
+	struct process *process;
 
-	memcpy(thread, e->thread, COMM_BYTES);
-	add_text(r, labels, &n, r->key_comm, process->comm);
-	add_text(r, labels, &n, r->key_thread, thread);
-	add_number(labels, &n, r->key_pid, e->h.pid, r->unit_id);
-	add_number(labels, &n, r->key_tid, e->tid, r->unit_id);
-	if (!r->requests)
-		return n;
-	if (by->phase != PHASE_NONE)
-		add_text(r, labels, &n, r->key_phase, phase_names[by->phase]);
-	add_text(r, labels, &n, r->key_attribution, attribution_names[by->kind]);
-	add_text(r, labels, &n, r->key_system, by->system);
-	add_text(r, labels, &n, r->key_namespace, by->namespace);
-	return n;
-}
-
-static void add_sample(struct recorder *r, const struct process *process, const struct sample *s,
-		       uint32_t stack)
-{
-	struct profile_label labels[MAX_LABELS];
-	const struct attribution *by = &r->attribution;
-	size_t n_common, n;
-
-	memset(labels, 0, sizeof(labels)); /* label sets are compared as bytes */
-	n_common = common_labels(r, process, s->event, labels);
-	if (!by->n)
-		aggregate_add(&r->aggregate, stack, labels, n_common, PROFILE_SAMPLE_WEIGHT);
-	for (size_t i = 0; i < by->n; i++) {
-		const struct attributed_class *c = &by->classes[i];
-
-		n = n_common;
-		memset(labels + n, 0, (MAX_LABELS - n) * sizeof(*labels));
-		add_text(r, labels, &n, r->key_operation, c->operation);
-		add_text(r, labels, &n, r->key_summary, c->summary);
-		add_text(r, labels, &n, r->key_text, c->text);
-		add_text(r, labels, &n, r->key_collection, c->collection);
-		aggregate_add(&r->aggregate, stack, labels, n, c->weight);
-	}
+	if (err == -EEXIST)
+		return 0;
+	process = err ? NULL : new_process(r, pid);
+	if (!process)
+		return err ? err : -ENOMEM;
+	err = look_at(r, process);
+	if (err == -ESRCH)
+		kernel_remove_target(r->kernel, pid);
+	return err;
 }
 
 static int by_time(const void *a, const void *b)
@@ -291,6 +231,8 @@ static bool is_outdated(const struct process *process, const struct sample *s)
 /* Sees to it that the next stack like this one gets farther. */
 static void help_unwinder(struct recorder *r, struct process *process, const struct sample *s)
 {
+	if (s->stop == STOP_NONE && !process->kernel_thread)
+		process_is_kernel_thread(process);
 	process_runs(&r->processes, process);
 	if (s->stop == STOP_NO_TABLE && s->n_user)
 		process_want_rows(&r->processes, process, s->user[s->n_user - 1] - (s->n_user > 1));
@@ -332,26 +274,47 @@ static void take_sample(struct recorder *r, const struct event_header *h, size_t
 	}
 	if (r->requests)
 		attribute(&r->attributor, process, &s, aggregate_evidence(&r->aggregate, stack), &r->attribution);
-	add_sample(r, process, &s, stack);
+	recorder_add_sample(r, process, &s, stack);
+}
+
+/* Whether an event tells of a process that has been added since: by a look at /proc, which the event overtook. */
+static bool is_known(const struct recorder *r, const struct event_header *h)
+{
+	const struct process *process = processes_find(&r->processes, h->pid);
+
+	return process && !process->gone && process->added_ns > h->time_ns;
 }
 
 static void take_fork(struct recorder *r, const struct process_event *e)
 {
 	struct process *parent = processes_find(&r->processes, e->parent);
-	struct process *child = processes_get(&r->processes, e->h.pid);
+	struct process *child = is_known(r, &e->h) ? NULL : new_process(r, e->h.pid);
 
-	if (!child)
-		return;
-	r->live++;
-	if (parent)
-		process_inherit(child, parent);
 	/* It is unwound by its parent's mappings; most children exec() at once, so nothing is read yet. */
+	if (child && parent)
+		process_inherit(child, parent);
+}
+
+/* It may have been started just now, and load its libraries. */
+static void is_starting(struct recorder *r, struct process *process)
+{
+	process->started_ns = process->added_ns = monotonic_ns();
+	r->starting_until_ns = process->started_ns + STARTING_NS;
+}
+
+static void take_join(struct recorder *r, const struct event_header *h)
+{
+	struct process *process = is_known(r, h) ? NULL : new_process(r, h->pid);
+
+	if (!process)
+		return;
+	is_starting(r, process);
+	look_at(r, process);
 }
 
 static void process_started(struct recorder *r, struct process *process)
 {
-	process->started_ns = monotonic_ns();
-	r->starting_until_ns = process->started_ns + STARTING_NS;
+	is_starting(r, process);
 	aggregate_finish_jit(&r->aggregate, process);
 	process_reset(&r->processes, process);
 	notice_server(r, process);
@@ -377,6 +340,10 @@ static void take_event(void *context, const struct event_header *h, size_t size)
 	}
 	if (h->type == EVENT_FORK) {
 		take_fork(r, (const struct process_event *)h);
+		return;
+	}
+	if (h->type == EVENT_JOIN) {
+		take_join(r, h);
 		return;
 	}
 	if (h->type == EVENT_REPLIES)
@@ -438,6 +405,19 @@ void recorder_drain(struct recorder *r)
 	}
 }
 
+void recorder_end_window(struct recorder *r)
+{
+	for (size_t i = 0; i < r->processes.n; i++)
+		aggregate_retry_jit(&r->aggregate, r->processes.list[i]);
+}
+
+void recorder_forget(struct recorder *r)
+{
+	aggregate_forget(&r->aggregate);
+	recorder_make_keys(r);
+	processes_forget_objects(&r->processes);
+}
+
 void recorder_finish(struct recorder *r)
 {
 	for (size_t i = 0; i < r->processes.n; i++)
@@ -452,7 +432,7 @@ void recorder_check_live(struct recorder *r)
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 
-		if (!process->gone && kill(process->pid, 0) && errno == ESRCH)
+		if (!process->gone && !kernel_has_target(r->kernel, process->pid))
 			process_gone(r, process);
 	}
 }

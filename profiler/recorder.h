@@ -12,12 +12,20 @@
 
 #include "aggregate.h"
 #include "attribute.h"
+#include "targets/containers.h"
 #include "kernel.h"
 #include "mmap_watch.h"
 #include "processes.h"
 
+/* String numbers of label keys, and of the unit of those that are numbers. */
+struct label_keys {
+	uint32_t system, operation, summary, text, collection, namespace, phase, attribution, comm, container, thread, pid, tid, id;
+};
+
 struct recorder {
 	struct kernel *kernel;
+	struct containers *containers; /* not ours; NULL: samples carry no container */
+	char container[CONTAINER_LABEL_BYTES]; /* that is recorded; "": none, or several */
 	struct mmap_watch *watch;
 	uint64_t watched_ns; /* when it was drained last */
 	struct late_mapping *late; /* of the watch, not applied yet; by time */
@@ -27,28 +35,29 @@ struct recorder {
 	struct aggregate aggregate;
 	struct attribution attribution; /* of the sample at hand: too large for a stack */
 	struct attributor attributor;
-	bool requests;
+	bool requests, threads, texts;
 	uint64_t attached_ns, complete_ns; /* when sampling began, and the first stack that reached its entry */
 	uint64_t starting_until_ns; /* some process loads its libraries until then, perhaps */
 	size_t live; /* targets that have not exited */
 	uint64_t n_samples, malformed;
 	uint64_t stops[N_STOPS]; /* samples by how their user stack ended */
-	/* string numbers of label keys and of values that do not change */
-	uint32_t key_system, key_operation, key_summary, key_text, key_collection, key_namespace, key_phase, key_attribution, key_comm,
-		key_thread, key_pid, key_tid, unit_id;
+	struct label_keys keys;
 };
 
 struct recorder_options {
 	unsigned int frequency_hz;
 	bool requests;
+	bool threads; /* samples carry their thread's name and id */
+	bool texts;   /* and their query's text */
 	enum redis_keys redis_keys;
+	struct containers *containers; /* must outlive the recorder; NULL: samples carry no container */
 };
 
 /* Loads everything, attaches nothing. Returns 0 or -errno after a message. */
 int recorder_open(struct recorder *r, const struct recorder_options *options);
 void recorder_close(struct recorder *r);
 
-/* Takes a process as a target. Returns 0 or -errno (-ESRCH) without a message. */
+/* Takes a process as a target. Returns 0, also if it is one, or -errno without a message. */
 int recorder_add(struct recorder *r, pid_t pid);
 /*
  * Takes in what has happened since the last time; call it every recorder_timeout_ms() (DRAIN_MS, or less while
@@ -56,11 +65,20 @@ int recorder_add(struct recorder *r, pid_t pid);
  */
 void recorder_drain(struct recorder *r);
 int recorder_timeout_ms(const struct recorder *r);
-/* The recording has ended: names that can be had only now. */
+/* A window has ended: names that could not be had before. */
+void recorder_end_window(struct recorder *r);
+/* Forgets all that was sampled, so that the files that no process maps any more can be let go of. */
+void recorder_forget(struct recorder *r);
+/* The recording has ended: likewise, for the last time. */
 void recorder_finish(struct recorder *r);
 /* Notices targets whose exit went unseen. */
 void recorder_check_live(struct recorder *r);
 
 #define DRAIN_MS 100
+
+/* For recorder.c: recorder_labels.c. */
+void recorder_make_keys(struct recorder *r);
+/* Adds a sample whose attribution is at hand, with its labels. */
+void recorder_add_sample(struct recorder *r, struct process *process, const struct sample *s, uint32_t stack);
 
 #endif
