@@ -22,15 +22,49 @@ struct sample_key {
 	uint32_t stack, labelset;
 };
 
-void aggregate_init(struct aggregate *a, struct processes *processes)
+static void init_tables(struct aggregate *a)
 {
-	*a = (struct aggregate){.processes = processes};
 	intern_init(&a->strings, MAX_STRINGS);
 	intern_init(&a->location_keys, MAX_LOCATIONS);
 	intern_init(&a->stacks, MAX_STACKS);
 	intern_init(&a->labelsets, MAX_LABELSETS);
 	intern_init(&a->samples, MAX_SAMPLES);
 	aggregate_string(a, ""); /* string 0, as pprof has it */
+}
+
+void aggregate_init(struct aggregate *a, struct processes *processes)
+{
+	*a = (struct aggregate){.processes = processes};
+	init_tables(a);
+}
+
+void aggregate_begin_window(struct aggregate *a)
+{
+	if (a->weights)
+		memset(a->weights, 0, a->weights_capacity * sizeof(*a->weights));
+}
+
+size_t aggregate_bytes(const struct aggregate *a)
+{
+	const struct intern *const tables[] = {&a->strings, &a->location_keys, &a->stacks, &a->labelsets, &a->samples};
+	size_t bytes = a->locations_capacity * sizeof(*a->locations) + a->stack_infos_capacity * sizeof(*a->stack_infos) +
+		       a->weights_capacity * sizeof(*a->weights);
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+		bytes += intern_bytes(tables[i]);
+	return bytes;
+}
+
+void aggregate_forget(struct aggregate *a)
+{
+	aggregate_fini(a);
+	a->locations = NULL;
+	a->stack_infos = NULL;
+	a->weights = NULL;
+	a->locations_capacity = a->stack_infos_capacity = a->weights_capacity = 0;
+	init_tables(a);
+	for (size_t i = 0; i < a->processes->n; i++)
+		jit_forget_unnamed(a->processes->list[i]->jit);
 }
 
 void aggregate_fini(struct aggregate *a)
@@ -191,6 +225,11 @@ static void rename_location(void *context, uint32_t id, const char *name)
 	l->symbolized = true;
 }
 
+void aggregate_retry_jit(struct aggregate *a, struct process *process)
+{
+	jit_retry(process->jit, rename_location, a);
+}
+
 void aggregate_finish_jit(struct aggregate *a, struct process *process)
 {
 	jit_finish(process->jit, rename_location, a);
@@ -271,7 +310,7 @@ uint32_t aggregate_stack(struct aggregate *a, struct process *process, const str
 		a->frames[n++] = kernel_location(a, call_site(s->kernel[i], i == 0), e->h.time_ns);
 	for (uint32_t i = 0; i < s->n_user; i++)
 		a->frames[n++] = user_location(a, process, call_site(s->user[i], i == 0));
-	if (!reached_entry(s))
+	if (!reached_entry(s) && s->stop != STOP_NONE)
 		a->frames[n++] = aggregate_mark(a, MARK_TRUNCATED);
 	for (uint32_t i = 0; i < n; i++)
 		if (a->frames[i] == INTERN_NONE)

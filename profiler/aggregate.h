@@ -52,7 +52,7 @@ struct aggregate {
 	size_t locations_capacity;
 	struct stack_info *stack_infos;
 	size_t stack_infos_capacity;
-	uint64_t *weights;
+	uint64_t *weights; /* by sample, of the window */
 	size_t weights_capacity;
 	uint64_t dropped; /* micro-samples that found no room */
 	uint32_t frames[MAX_KERNEL_FRAMES + MAX_USER_FRAMES + 2];
@@ -61,12 +61,21 @@ struct aggregate {
 void aggregate_init(struct aggregate *a, struct processes *processes);
 void aggregate_fini(struct aggregate *a);
 
+/* Begins a window: nothing weighs anything. All numbers stay, so what is seen again costs look-ups only. */
+void aggregate_begin_window(struct aggregate *a);
+/* Memory that the tables take, about. */
+size_t aggregate_bytes(const struct aggregate *a);
+/* Forgets everything but what was dropped: all numbers, of strings too, are given out anew. */
+void aggregate_forget(struct aggregate *a);
+
 /*
  * The stack's number; INTERN_NONE where there is no room. New addresses are symbolized here, once each.
  */
 uint32_t aggregate_stack(struct aggregate *a, struct process *process, const struct sample *s);
 const struct evidence *aggregate_evidence(const struct aggregate *a, uint32_t stack);
 
+/* The window has ended: names for code that had none when it was sampled. */
+void aggregate_retry_jit(struct aggregate *a, struct process *process);
 /* A process has ended, or the recording has: names for code that had none when it was sampled. */
 void aggregate_finish_jit(struct aggregate *a, struct process *process);
 

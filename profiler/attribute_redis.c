@@ -122,9 +122,11 @@ static void learn_operations(const struct processes *processes, struct process *
 	uint64_t now = monotonic_ns();
 	uint8_t bytes[LEARN_BYTES];
 
-	if (!kernel_sockets(processes->kernel) || now - process->learned_ns < LEARN_RETRY_NS)
+	if (now - process->learned_ns < LEARN_RETRY_NS)
 		return;
 	process->learned_ns = now;
+	if (!kernel_map_connections(processes->kernel))
+		return;
 	for (uint32_t i = 0; i < MAX_SOCKETS; i++) {
 		size_t n = peek_request(processes->kernel, i, process->pid, bytes);
 		struct redis_message m = {.tail = {bytes, n}, .received = n, .last_received = n};
@@ -132,6 +134,7 @@ static void learn_operations(const struct processes *processes, struct process *
 		if (n && redis_classify(&m, REDIS_KEYS_NONE, batch) == QUERY_COMMANDS)
 			remember_operations(process, batch);
 	}
+	kernel_unmap_connections(processes->kernel);
 }
 
 /*

@@ -118,3 +118,8 @@ const void *intern_key(const struct intern *t, uint32_t id, size_t *size)
 		*size = t->entries[id].size;
 	return t->bytes + t->entries[id].offset;
 }
+
+size_t intern_bytes(const struct intern *t)
+{
+	return t->n_slots * sizeof(*t->slots) + t->entries_capacity * sizeof(*t->entries) + t->bytes_capacity;
+}

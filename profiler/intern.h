@@ -33,6 +33,9 @@ uint32_t intern(struct intern *t, const void *key, size_t size);
 /* The key of a number, 8-byte aligned and followed by a NUL; valid until the next intern(). */
 const void *intern_key(const struct intern *t, uint32_t id, size_t *size);
 
+/* Memory that the table takes. */
+size_t intern_bytes(const struct intern *t);
+
 /*
  * Makes room for element `index` in an array of `element` bytes each; new room is zeroed.
  * Returns 0 or -ENOMEM.

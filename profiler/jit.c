@@ -191,23 +191,39 @@ static void close_files(struct jit *j)
 	j->n_unnamed = j->capacity = 0;
 }
 
-void jit_finish(struct jit *j, jit_rename_fn rename, void *context)
+void jit_retry(struct jit *j, jit_rename_fn rename, void *context)
 {
 	char name[PERF_MAP_NAME_BYTES];
 	struct jit_code code;
+	size_t n = 0;
 
+	if (!j || !j->map || !j->n_unnamed)
+		return;
+	read_map(j, monotonic_ns(), true);
+	for (size_t i = 0; i < j->n_unnamed; i++) {
+		struct unnamed u = j->unnamed[i];
+
+		code.known = perf_map_find(j->map, u.address, &code.line);
+		if (jit_name(j, &code, u.address, name))
+			rename(context, u.location, name);
+		else
+			j->unnamed[n++] = u;
+	}
+	j->n_unnamed = n;
+}
+
+void jit_finish(struct jit *j, jit_rename_fn rename, void *context)
+{
 	if (!j || !j->map)
 		return;
-	if (j->n_unnamed)
-		read_map(j, monotonic_ns(), true);
-	for (size_t i = 0; i < j->n_unnamed; i++) {
-		const struct unnamed *u = &j->unnamed[i];
-
-		code.known = perf_map_find(j->map, u->address, &code.line);
-		if (jit_name(j, &code, u->address, name))
-			rename(context, u->location, name);
-	}
+	jit_retry(j, rename, context);
 	close_files(j);
+}
+
+void jit_forget_unnamed(struct jit *j)
+{
+	if (j)
+		j->n_unnamed = 0;
 }
 
 void jit_free(struct jit *j)

@@ -54,6 +54,10 @@ void jit_unnamed(struct jit *j, uint64_t address, uint32_t location);
  */
 typedef void (*jit_rename_fn)(void *context, uint32_t location, const char *name);
 void jit_finish(struct jit *j, jit_rename_fn rename, void *context);
+/* Likewise in between: the map is read again, and those that have got a name are renamed. NULL is fine. */
+void jit_retry(struct jit *j, jit_rename_fn rename, void *context);
+/* The numbers of the locations that have no name mean nothing any more. NULL is fine. */
+void jit_forget_unnamed(struct jit *j);
 /* Without names for what has none. */
 void jit_free(struct jit *j);
 

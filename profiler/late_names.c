@@ -33,15 +33,10 @@ static void wait_for_answers(const volatile sig_atomic_t *stop)
 				c.absent, c.pending, c.refused);
 }
 
-void late_names(struct aggregate *a, const volatile sig_atomic_t *stop)
+void late_names_take(struct aggregate *a)
 {
 	const struct objects *objects = &a->processes->objects;
-	struct debuginfod_counts c;
 
-	wait_for_answers(stop);
-	debuginfod_counts(&c);
-	if (!c.found)
-		return;
 	for (size_t i = 0; i < objects->n; i++) {
 		struct elf_object *elf = objects->list[i].elf;
 
@@ -50,4 +45,14 @@ void late_names(struct aggregate *a, const volatile sig_atomic_t *stop)
 			aggregate_name_again(a, (uint32_t)i);
 		}
 	}
+}
+
+void late_names(struct aggregate *a, const volatile sig_atomic_t *stop)
+{
+	struct debuginfod_counts c;
+
+	wait_for_answers(stop);
+	debuginfod_counts(&c);
+	if (c.found)
+		late_names_take(a);
 }

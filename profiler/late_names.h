@@ -14,4 +14,7 @@
  */
 void late_names(struct aggregate *a, const volatile sig_atomic_t *stop);
 
+/* Without waiting. */
+void late_names_take(struct aggregate *a);
+
 #endif

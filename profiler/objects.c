@@ -76,20 +76,38 @@ static struct elf_object *open_vdso(pid_t pid, const struct mapping_line *m)
 	return elf;
 }
 
-static int add(struct objects *o, struct object *object)
+/* An index where nothing is. Returns it or -errno. */
+static int free_index(struct objects *o)
 {
+	for (size_t i = 0; o->n_holes && i < o->n; i++)
+		if (!o->list[i].name) {
+			o->n_holes--;
+			return i;
+		}
 	if (o->n >= MAX_OBJECTS)
 		return -ENOSPC;
+	if (array_reserve((void **)&o->list, &o->capacity, o->n, sizeof(*o->list)))
+		return -ENOMEM;
+	return o->n++;
+}
+
+static int add(struct objects *o, struct object *object)
+{
+	int index = -ENOMEM;
+
 	object->name = strdup(object->elf ? elf_object_name(object->elf) : object->name);
-	if (!object->name || array_reserve((void **)&o->list, &o->capacity, o->n, sizeof(*o->list))) {
+	if (object->name)
+		index = free_index(o);
+	if (index < 0) {
 		free(object->name);
 		elf_object_free(object->elf);
-		return -ENOMEM;
+		return index;
 	}
 	if (object->elf)
 		object->table = unwind_table_new(o->tables, object->elf);
-	o->list[o->n] = *object;
-	return o->n++;
+	object->named = true; /* a mapping will be */
+	o->list[index] = *object;
+	return index;
 }
 
 static int find_file(const struct objects *o, const struct stat *st)
@@ -121,7 +139,7 @@ static int find_build_id(const struct objects *o, const struct object *object)
 static int find_named(const struct objects *o, const char *name)
 {
 	for (size_t i = 0; i < o->n; i++)
-		if (!o->list[i].ino && !strcmp(o->list[i].name, name))
+		if (!o->list[i].ino && o->list[i].name && !strcmp(o->list[i].name, name))
 			return i;
 	return -ENOENT;
 }
@@ -212,9 +230,23 @@ void objects_sweep(struct objects *o, uint64_t now_ns)
 			x->unmapped_ns = 0;
 		} else if (!x->unmapped_ns) {
 			x->unmapped_ns = now_ns;
-		} else if (now_ns - x->unmapped_ns > TABLE_GRACE_NS && x->unmapped_ns != UINT64_MAX) {
-			unwind_table_release(o->tables, x->table);
+		} else if (x->unmapped_ns != UINT64_MAX && now_ns - x->unmapped_ns > TABLE_GRACE_NS &&
+			   unwind_table_release(o->tables, x->table)) {
 			x->unmapped_ns = UINT64_MAX; /* once */
 		}
+	}
+}
+
+void objects_forget(struct objects *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		struct object *x = &o->list[i];
+
+		if (!x->name || x->named || (x->table && !unwind_table_free(o->tables, x->table)))
+			continue;
+		elf_object_free(x->elf);
+		free(x->name);
+		*x = (struct object){0};
+		o->n_holes++;
 	}
 }

@@ -16,7 +16,7 @@
 
 struct object {
 	struct elf_object *elf; /* NULL: anonymous memory, or a file that is no ELF object */
-	char *name;		/* shown as "name+0xoff" */
+	char *name;		/* shown as "name+0xoff"; NULL: nothing is at this index now */
 	dev_t dev;		/* with ino, size and mtime: the file's identity; all 0 for memory */
 	ino_t ino;
 	off_t size;
@@ -24,12 +24,13 @@ struct object {
 	struct unwind_table *table; /* NULL: there is nothing that could have rows */
 	uint64_t unmapped_ns; /* when no process was seen to map it any more; 0: one does, or it has no rows */
 	bool mapped;	      /* see objects_sweep() */
+	bool named;	      /* likewise: some process has, or had, a mapping of it that is remembered */
 };
 
 struct objects {
 	struct unwind_tables *tables;
 	struct object *list;
-	size_t n, capacity;
+	size_t n, capacity, n_holes;
 	size_t unreadable; /* files; for the summary */
 };
 
@@ -55,6 +56,8 @@ int objects_find(struct objects *o, pid_t pid, const struct mapping_line *m);
  * one has. A program that runs again and again finds its rows still there.
  */
 void objects_sweep(struct objects *o, uint64_t now_ns);
+/* Lets go of those that are not `named`; others may get their indices. */
+void objects_forget(struct objects *o);
 #define TABLE_GRACE_NS 5000000000ull
 
 #endif

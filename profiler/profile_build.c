@@ -4,19 +4,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include "profile_build.h"
-#include "source_lines.h"
+
+/* Numbers in the aggregation -> numbers in the profile, for what its samples use. */
+struct numbering {
+	uint32_t *of; /* PROFILE_NONE: not used */
+	size_t room;
+	uint32_t n;
+};
 
 struct builder {
 	struct aggregate *a;
+	const uint64_t *weights; /* by sample */
 	enum stack_parts parts;
 	struct profile *p;
+	struct numbering stack_numbers, set_numbers, location_numbers, string_numbers;
 	struct profile_mapping *mappings;
 	uint32_t *mapping_of; /* by object; the kernel's is behind the last */
 	struct profile_location *locations;
 	struct profile_function *functions;
 	struct profile_line *lines;
+	size_t functions_room, lines_room;
 	struct intern function_keys;
-	struct source_lines source;
+	const struct source_lines *source; /* NULL: none wanted */
 	struct profile_stack *stacks;
 	uint32_t *frames;
 	uint32_t user_mark;
@@ -25,6 +34,23 @@ struct builder {
 static void *array(size_t n, size_t element)
 {
 	return calloc(n ? n : 1, element);
+}
+
+static int numbering_init(struct numbering *n, size_t room)
+{
+	n->of = array(room, sizeof(*n->of));
+	if (!n->of)
+		return -ENOMEM;
+	memset(n->of, 0xff, room * sizeof(*n->of));
+	n->room = room;
+	return 0;
+}
+
+static uint32_t number(struct numbering *n, uint32_t id)
+{
+	if (n->of[id] == PROFILE_NONE)
+		n->of[id] = n->n++;
+	return n->of[id];
 }
 
 static enum profile_kind kind_of(const struct location *l)
@@ -98,7 +124,9 @@ static int add_line(struct builder *b, const struct source_line *from)
 				     .start_line = from->start_line};
 	uint32_t id = intern(&b->function_keys, &f, sizeof(f));
 
-	if (id == INTERN_NONE)
+	if (id == INTERN_NONE ||
+	    array_reserve((void **)&b->functions, &b->functions_room, id, sizeof(f)) ||
+	    array_reserve((void **)&b->lines, &b->lines_room, b->p->n_lines, sizeof(*b->lines)))
 		return -ENOMEM;
 	b->functions[id] = f;
 	b->lines[b->p->n_lines++] = (struct profile_line){.function = id, .line = from->line};
@@ -112,51 +140,54 @@ static int add_lines(struct builder *b, size_t i)
 	const struct source_line only = {.name = l->name, .system_name = l->system_name};
 	int err = 0;
 
-	if (!b->source.count || !b->source.count[i])
+	if (!b->source || i >= b->source->n_locations || !b->source->count[i])
 		return add_line(b, &only);
-	for (size_t j = 0; j < b->source.count[i] && !err; j++)
-		err = add_line(b, &b->source.list[b->source.first[i] + j]);
+	for (size_t j = 0; j < b->source->count[i] && !err; j++)
+		err = add_line(b, &b->source->list[b->source->first[i] + j]);
 	return err;
+}
+
+static int build_location(struct builder *b, size_t i)
+{
+	const struct location *l = &b->a->locations[i];
+	size_t first = b->p->n_lines;
+
+	if (add_lines(b, i))
+		return -ENOMEM;
+	b->locations[b->location_numbers.of[i]] = (struct profile_location){
+		.mapping = kind_of(l) == PROFILE_MARK ? PROFILE_NONE : mapping_for(b, l),
+		.first_line = first,
+		.n_lines = b->p->n_lines - first,
+		.address = l->vaddr,
+		.kind = kind_of(l),
+	};
+	return 0;
 }
 
 static int build_locations(struct builder *b)
 {
-	size_t n = b->a->location_keys.n, n_lines = n + b->source.n;
-	uint32_t main_object;
+	size_t n_objects = b->a->processes->objects.n + 1;
+	uint32_t main_object = first_object(b->a->processes);
 
-	b->locations = array(n, sizeof(*b->locations));
-	b->functions = array(n_lines, sizeof(*b->functions));
-	b->lines = array(n_lines, sizeof(*b->lines));
-	b->mappings = array(b->a->processes->objects.n + 1, sizeof(*b->mappings));
-	b->mapping_of = array(b->a->processes->objects.n + 1, sizeof(*b->mapping_of));
-	if (!b->locations || !b->functions || !b->lines || !b->mappings || !b->mapping_of)
+	b->locations = array(b->location_numbers.n, sizeof(*b->locations));
+	b->mappings = array(n_objects, sizeof(*b->mappings));
+	b->mapping_of = array(n_objects, sizeof(*b->mapping_of));
+	if (!b->locations || !b->mappings || !b->mapping_of)
 		return -ENOMEM;
-	memset(b->mapping_of, 0xff, (b->a->processes->objects.n + 1) * sizeof(*b->mapping_of));
-	main_object = first_object(b->a->processes);
-	if (main_object < b->a->processes->objects.n)
+	memset(b->mapping_of, 0xff, n_objects * sizeof(*b->mapping_of));
+	if (main_object + 1 < n_objects)
 		mapping_for(b, &(struct location){.object = main_object});
-	for (size_t i = 0; i < n; i++) {
-		const struct location *l = &b->a->locations[i];
-		size_t first = b->p->n_lines;
-
-		if (add_lines(b, i))
+	for (size_t i = 0; i < b->location_numbers.room; i++)
+		if (b->location_numbers.of[i] != PROFILE_NONE && build_location(b, i))
 			return -ENOMEM;
-		b->locations[i] = (struct profile_location){
-			.mapping = kind_of(l) == PROFILE_MARK ? PROFILE_NONE : mapping_for(b, l),
-			.first_line = first,
-			.n_lines = b->p->n_lines - first,
-			.address = l->vaddr,
-			.kind = kind_of(l),
-		};
-	}
-	b->p->n_locations = n;
+	b->p->n_locations = b->location_numbers.n;
 	b->p->n_functions = b->function_keys.n;
 	return 0;
 }
 
 static bool frame_wanted(const struct builder *b, uint32_t location)
 {
-	enum profile_kind kind = b->locations[location].kind;
+	enum profile_kind kind = kind_of(&b->a->locations[location]);
 
 	if (b->parts == STACKS_USER_ONLY)
 		return kind != PROFILE_KERNEL;
@@ -165,102 +196,164 @@ static bool frame_wanted(const struct builder *b, uint32_t location)
 	return true;
 }
 
+/* The frames of stack i, from frames[at] on. Returns where they end. */
+static size_t build_stack(struct builder *b, uint32_t i, size_t at)
+{
+	struct profile_stack *stack = &b->stacks[b->stack_numbers.of[i]];
+	size_t size;
+	const uint32_t *frames = intern_key(&b->a->stacks, i, &size);
+
+	stack->first = at;
+	for (size_t f = 0; f < size / sizeof(uint32_t); f++)
+		if (frame_wanted(b, frames[f]))
+			b->frames[at++] = number(&b->location_numbers, frames[f]);
+	if (at == stack->first && b->parts == STACKS_KERNEL_ONLY)
+		b->frames[at++] = number(&b->location_numbers, b->user_mark);
+	stack->count = at - stack->first;
+	return at;
+}
+
 static int build_stacks(struct builder *b)
 {
-	size_t n_stacks = b->a->stacks.n, total = 0, size, at = 0;
+	size_t total = 0, size, at = 0;
 
-	for (size_t i = 0; i < n_stacks; i++) {
+	for (size_t i = 0; i < b->stack_numbers.room; i++) {
+		if (b->stack_numbers.of[i] == PROFILE_NONE)
+			continue;
 		intern_key(&b->a->stacks, i, &size);
 		total += size / sizeof(uint32_t) + 1;
 	}
-	b->stacks = array(n_stacks, sizeof(*b->stacks));
+	b->stacks = array(b->stack_numbers.n, sizeof(*b->stacks));
 	b->frames = array(total, sizeof(*b->frames));
-	if (!b->stacks || !b->frames)
+	if (!b->stacks || !b->frames || numbering_init(&b->location_numbers, b->a->location_keys.n))
 		return -ENOMEM;
-	for (size_t i = 0; i < n_stacks; i++) {
-		const uint32_t *frames = intern_key(&b->a->stacks, i, &size);
-
-		b->stacks[i].first = at;
-		for (size_t f = 0; f < size / sizeof(uint32_t); f++)
-			if (frame_wanted(b, frames[f]))
-				b->frames[at++] = frames[f];
-		if (at == b->stacks[i].first && b->parts == STACKS_KERNEL_ONLY)
-			b->frames[at++] = b->user_mark;
-		b->stacks[i].count = at - b->stacks[i].first;
-	}
-	b->p->n_stacks = n_stacks;
+	for (size_t i = 0; i < b->stack_numbers.room; i++)
+		if (b->stack_numbers.of[i] != PROFILE_NONE)
+			at = build_stack(b, i, at);
+	b->p->n_stacks = b->stack_numbers.n;
 	b->p->n_frames = at;
 	return 0;
 }
 
+/* The samples that weigh something, and which stacks and sets of labels they use. */
 static int build_samples(struct builder *b)
 {
 	struct aggregate *a = b->a;
-	struct profile_label *labels;
-	struct profile_labelset *sets;
 	struct profile_sample *samples;
-	size_t size, n_labels = 0;
+	size_t n = 0;
 
-	for (size_t i = 0; i < a->labelsets.n; i++) {
-		intern_key(&a->labelsets, i, &size);
-		n_labels += size / sizeof(*labels);
-	}
-	b->p->labels = labels = array(n_labels, sizeof(*labels));
-	b->p->labelsets = sets = array(a->labelsets.n, sizeof(*sets));
-	b->p->samples = samples = array(a->samples.n, sizeof(*samples));
-	if (!labels || !sets || !samples)
+	for (size_t i = 0; i < a->samples.n; i++)
+		n += !!b->weights[i];
+	b->p->samples = samples = array(n, sizeof(*samples));
+	if (!samples || numbering_init(&b->stack_numbers, a->stacks.n) ||
+	    numbering_init(&b->set_numbers, a->labelsets.n))
 		return -ENOMEM;
-	n_labels = 0;
-	for (size_t i = 0; i < a->labelsets.n; i++) {
-		const void *key = intern_key(&a->labelsets, i, &size);
-
-		memcpy(labels + n_labels, key, size);
-		sets[i].first = n_labels;
-		sets[i].count = size / sizeof(*labels);
-		n_labels += sets[i].count;
-	}
 	for (size_t i = 0; i < a->samples.n; i++) {
-		const uint32_t *key = intern_key(&a->samples, i, &size); /* struct sample_key */
+		const uint32_t *key = intern_key(&a->samples, i, NULL); /* struct sample_key */
 
-		samples[i] = (struct profile_sample){key[0], key[1], a->weights[i]};
+		if (b->weights[i])
+			samples[b->p->n_samples++] = (struct profile_sample){
+				number(&b->stack_numbers, key[0]),
+				number(&b->set_numbers, key[1]),
+				b->weights[i],
+			};
 	}
-	b->p->n_labels = n_labels;
-	b->p->n_labelsets = a->labelsets.n;
-	b->p->n_samples = a->samples.n;
 	return 0;
 }
 
+static int build_labels(struct builder *b)
+{
+	const struct intern *from = &b->a->labelsets;
+	struct profile_labelset *sets;
+	struct profile_label *labels;
+	size_t size, n = 0;
+
+	for (size_t i = 0; i < from->n; i++) {
+		intern_key(from, i, &size);
+		n += b->set_numbers.of[i] == PROFILE_NONE ? 0 : size / sizeof(*labels);
+	}
+	b->p->labels = labels = array(n, sizeof(*labels));
+	b->p->labelsets = sets = array(b->set_numbers.n, sizeof(*sets));
+	if (!labels || !sets)
+		return -ENOMEM;
+	n = 0;
+	for (size_t i = 0; i < from->n; i++) {
+		const void *key = intern_key(from, i, &size);
+
+		if (b->set_numbers.of[i] == PROFILE_NONE)
+			continue;
+		memcpy(labels + n, key, size);
+		sets[b->set_numbers.of[i]] = (struct profile_labelset){n, size / sizeof(*labels)};
+		n += size / sizeof(*labels);
+	}
+	b->p->n_labels = n;
+	b->p->n_labelsets = b->set_numbers.n;
+	return 0;
+}
+
+static void use_string(struct builder *b, uint32_t *string)
+{
+	*string = number(&b->string_numbers, *string);
+}
+
+/* Strings of what is used get their numbers in the profile. */
 static int build_strings(struct builder *b)
 {
-	const char **strings = array(b->a->strings.n, sizeof(*strings));
+	const struct intern *from = &b->a->strings;
+	const char **strings;
 
+	if (numbering_init(&b->string_numbers, from->n))
+		return -ENOMEM;
+	number(&b->string_numbers, 0);
+	for (size_t i = 0; i < b->p->n_mappings; i++) {
+		use_string(b, &b->mappings[i].file);
+		use_string(b, &b->mappings[i].build_id);
+	}
+	for (size_t i = 0; i < b->p->n_functions; i++) {
+		use_string(b, &b->functions[i].name);
+		use_string(b, &b->functions[i].system_name);
+		use_string(b, &b->functions[i].file);
+	}
+	for (size_t i = 0; i < b->p->n_labels; i++) {
+		struct profile_label *label = (struct profile_label *)&b->p->labels[i];
+
+		use_string(b, &label->key);
+		use_string(b, &label->value);
+		use_string(b, &label->unit);
+	}
+	b->p->strings = strings = array(b->string_numbers.n, sizeof(*strings));
 	if (!strings)
 		return -ENOMEM;
-	for (size_t i = 0; i < b->a->strings.n; i++)
-		strings[i] = intern_key(&b->a->strings, i, NULL);
-	b->p->strings = strings;
-	b->p->n_strings = b->a->strings.n;
+	for (size_t i = 0; i < from->n; i++)
+		if (b->string_numbers.of[i] != PROFILE_NONE)
+			strings[b->string_numbers.of[i]] = intern_key(from, i, NULL);
+	b->p->n_strings = b->string_numbers.n;
 	return 0;
 }
 
-int profile_build(struct aggregate *a, enum stack_parts parts, bool inlines, struct profile *out)
+static int build(struct builder *b)
 {
-	struct builder b = {.a = a, .parts = parts, .p = out};
-	int err = 0;
+	int err = build_samples(b);
+
+	if (!err)
+		err = build_stacks(b);
+	if (!err)
+		err = build_locations(b);
+	if (!err)
+		err = build_labels(b);
+	return err ? err : build_strings(b); /* last: the others make strings */
+}
+
+int profile_build(struct aggregate *a, const uint64_t *weights, enum stack_parts parts, const struct source_lines *lines,
+		  struct profile *out)
+{
+	struct builder b = {.a = a, .weights = weights, .parts = parts, .source = lines, .p = out};
+	int err;
 
 	memset(out, 0, sizeof(*out));
 	intern_init(&b.function_keys, UINT32_MAX);
 	b.user_mark = aggregate_mark(a, MARK_USER);
-	if (inlines)
-		err = source_lines_read(a, &b.source);
-	if (!err)
-		err = build_locations(&b);
-	if (!err)
-		err = build_stacks(&b);
-	if (!err)
-		err = build_samples(&b);
-	if (!err)
-		err = build_strings(&b); /* last: the others make strings */
+	err = b.user_mark == INTERN_NONE ? -ENOMEM : build(&b);
 	out->mappings = b.mappings;
 	out->functions = b.functions;
 	out->lines = b.lines;
@@ -268,7 +361,10 @@ int profile_build(struct aggregate *a, enum stack_parts parts, bool inlines, str
 	out->stacks = b.stacks;
 	out->frames = b.frames;
 	free(b.mapping_of);
-	source_lines_fini(&b.source);
+	free(b.stack_numbers.of);
+	free(b.set_numbers.of);
+	free(b.location_numbers.of);
+	free(b.string_numbers.of);
 	intern_fini(&b.function_keys);
 	if (err)
 		profile_free(out);

@@ -5,15 +5,17 @@
 
 #include "../out/profile.h"
 #include "aggregate.h"
+#include "source_lines.h"
 
 enum stack_parts { STACKS_ALL, STACKS_USER_ONLY, STACKS_KERNEL_ONLY };
 
 /*
- * Builds a profile of all that was added up. Its arrays point into `a`, which must outlive it and stay
- * unchanged. With `inlines`, source lines and inlined functions are
- * read here, which may take a while. The caller fills in period, times, command and comments. Returns 0 or -ENOMEM.
+ * Builds a profile of the samples that weigh something: weights[i] of sample i of `a`. Its strings point into `a`,
+ * which must outlive it and stay unchanged. With `lines`, functions have source lines, and inlined functions
+ * show. The caller fills in period, times, command and comments. Returns 0 or -ENOMEM.
  */
-int profile_build(struct aggregate *a, enum stack_parts parts, bool inlines, struct profile *out);
+int profile_build(struct aggregate *a, const uint64_t *weights, enum stack_parts parts, const struct source_lines *lines,
+		  struct profile *out);
 void profile_free(struct profile *p);
 
 #endif

@@ -127,31 +127,45 @@ static int read_object(struct batch *b, size_t n, uint64_t deadline_ns)
 	return b->err;
 }
 
+/* Room for the lines of n locations. */
+static int reserve_locations(struct source_lines *out, size_t n)
+{
+	uint32_t *first = reallocarray(out->first, n + 1, sizeof(*first));
+	uint8_t *count;
+
+	if (!first)
+		return -ENOMEM;
+	out->first = first;
+	count = realloc(out->count, n + 1);
+	if (!count)
+		return -ENOMEM;
+	out->count = count;
+	memset(first + out->n_locations, 0, (n - out->n_locations) * sizeof(*first));
+	memset(count + out->n_locations, 0, n - out->n_locations);
+	return 0;
+}
+
 int source_lines_read(struct aggregate *a, struct source_lines *out)
 {
-	size_t n = a->location_keys.n;
+	size_t n = a->location_keys.n, known = out->n_locations, n_new = n - known;
 	uint64_t deadline_ns = monotonic_ns() + READ_LIMIT_MS * 1000000ull;
-	uint32_t *order = malloc((n + 1) * sizeof(*order));
+	uint32_t *order = malloc((n_new + 1) * sizeof(*order));
 	struct batch b = {.a = a, .out = out};
-	int err = 0;
+	int err = order ? reserve_locations(out, n) : -ENOMEM;
 
-	*out = (struct source_lines){
-		.first = calloc(n + 1, sizeof(*out->first)),
-		.count = calloc(n + 1, sizeof(*out->count)),
-	};
-	if (!order || !out->first || !out->count)
-		err = -ENOMEM;
-	for (size_t i = 0; i < n && !err; i++)
-		order[i] = i;
+	for (size_t i = 0; i < n_new && !err; i++)
+		order[i] = known + i;
 	if (!err)
-		qsort_r(order, n, sizeof(*order), compare_locations, a);
-	for (size_t i = 0, next; i < n && !err; i = next) {
-		for (next = i + 1; next < n; next++)
+		qsort_r(order, n_new, sizeof(*order), compare_locations, a);
+	for (size_t i = 0, next; i < n_new && !err; i = next) {
+		for (next = i + 1; next < n_new; next++)
 			if (a->locations[order[next]].object != a->locations[order[i]].object)
 				break;
 		b.locations = order + i;
 		err = read_object(&b, next - i, deadline_ns);
 	}
+	if (!err)
+		out->n_locations = n;
 	free(b.readable);
 	free(order);
 	return err;
@@ -162,4 +176,5 @@ void source_lines_fini(struct source_lines *s)
 	free(s->list);
 	free(s->first);
 	free(s->count);
+	*s = (struct source_lines){0};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Source lines of all addresses that were sampled, and the functions inlined there: looked up once,
- * after the recording.
+ * after the recording, or at the end of a window.
  */
 #ifndef WIREPROF_SOURCE_LINES_H
 #define WIREPROF_SOURCE_LINES_H
@@ -17,12 +17,13 @@ struct source_line {
 struct source_lines {
 	struct source_line *list;
 	size_t n, capacity;
+	size_t n_locations; /* read so far */
 	uint32_t *first;
 	uint8_t *count; /* 0: nothing known */
 };
 
 /*
- * Reads the lines of every location that `a` has. An object whose DWARF cannot be read has none, and
+ * Reads the lines of every location that `a` has and that was not read before; {0} to begin with. An object whose DWARF cannot be read has none, and
  * --verbose says why. Returns 0 or -ENOMEM. source_lines_fini() either way.
  */
 int source_lines_read(struct aggregate *a, struct source_lines *out);

@@ -234,22 +234,52 @@ void unwind_table_want(struct unwind_tables *t, struct unwind_table *table, unsi
 	pthread_mutex_unlock(&t->lock);
 }
 
-void unwind_table_release(struct unwind_tables *t, struct unwind_table *table)
+/* The lock is held, and nobody builds it. */
+static void release(struct unwind_tables *t, struct unwind_table *table)
 {
+	give_index(t, table->index);
+	if (table->state == TABLE_READY) {
+		t->totals.ready--;
+		t->totals.evicted++;
+		t->totals.rows -= table->rows;
+		t->totals.kernel_bytes -= table->kernel_bytes;
+	}
+	table->rows = table->kernel_bytes = table->wanted = 0;
+	table->state = TABLE_IDLE;
+	table->index = NO_TABLE;
+}
+
+bool unwind_table_release(struct unwind_tables *t, struct unwind_table *table)
+{
+	bool idle;
+
 	pthread_mutex_lock(&t->lock);
-	if (table->state != TABLE_BUILDING) {
-		give_index(t, table->index);
-		if (table->state == TABLE_READY) {
-			t->totals.ready--;
-			t->totals.evicted++;
-			t->totals.rows -= table->rows;
-			t->totals.kernel_bytes -= table->kernel_bytes;
-		}
-		table->rows = table->kernel_bytes = table->wanted = 0;
-		table->state = TABLE_IDLE;
-		table->index = NO_TABLE;
+	idle = table->state != TABLE_BUILDING;
+	if (idle)
+		release(t, table);
+	pthread_mutex_unlock(&t->lock);
+	return idle;
+}
+
+bool unwind_table_free(struct unwind_tables *t, struct unwind_table *table)
+{
+	struct unwind_table **at = &t->all;
+	bool idle;
+
+	pthread_mutex_lock(&t->lock);
+	idle = table->state != TABLE_BUILDING;
+	if (idle) {
+		release(t, table);
+		while (*at != table)
+			at = &(*at)->next;
+		*at = table->next;
 	}
 	pthread_mutex_unlock(&t->lock);
+	if (!idle)
+		return false;
+	unwind_rows_free(&table->rows_again);
+	free(table);
+	return true;
 }
 
 uint32_t unwind_table_index(struct unwind_tables *t, struct unwind_table *table, uint64_t *row_base)

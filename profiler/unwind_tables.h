@@ -30,7 +30,7 @@ int unwind_tables_start(struct publisher *publisher, struct unwind_tables **out)
 /* Ends the thread and frees all tables. NULL is fine. */
 void unwind_tables_stop(struct unwind_tables *t);
 
-/* The table of an object, which must stay until unwind_tables_stop(). NULL: it has no text, or no memory is left. */
+/* The table of an object, which must stay until unwind_table_free() or unwind_tables_stop(). NULL: it has no text, or no memory is left. */
 struct unwind_table *unwind_table_new(struct unwind_tables *t, const struct elf_object *elf);
 
 /*
@@ -38,8 +38,13 @@ struct unwind_table *unwind_table_new(struct unwind_tables *t, const struct elf_
  * wanted, unless it is large.
  */
 void unwind_table_want(struct unwind_tables *t, struct unwind_table *table, unsigned int samples);
-/* No process maps the object: its rows and its index are given back, unless they are just being built. */
-void unwind_table_release(struct unwind_tables *t, struct unwind_table *table);
+/* No process maps the object: its rows and its index are given back. Returns whether they are: not while they are being built. */
+bool unwind_table_release(struct unwind_tables *t, struct unwind_table *table);
+
+/*
+ * The object goes. Returns whether its table is freed: not while it is being built.
+ */
+bool unwind_table_free(struct unwind_tables *t, struct unwind_table *table);
 
 /*
  * What a mapping of the object is to name: the index in the kernel's map (NO_TABLE: there is none left), and the vaddr
