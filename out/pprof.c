@@ -7,19 +7,18 @@
  * the whole. So each sample, location, string... is packed as a Profile that holds only it, and goes
  * straight into the compressor. The agent never has a second copy of the profile in memory.
  *
- *	struct profile -> one-element Profile -> protobuf-c -> deflate -> stream -> fd
+ *	struct profile -> one-element Profile -> protobuf-c -> sink: deflate -> stream -> fd, or memory
  *
  * What must stay true: string_table[0] is ""; ids are index + 1, since 0 means "none"; strings are valid
  * UTF-8, since Pyroscope rejects a whole profile for one bad byte.
  */
-#include "out/profile.h"
-#include "out/writer.h"
+#include "out/pprof.h"
+#include "out/pprof_sink.h"
 #include "profile.pb-c.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 typedef Perftools__Profiles__Profile Piece;
 
@@ -29,8 +28,8 @@ static const char *const own_strings[N_OWN] = {"samples", "count", "cpu", "nanos
 
 struct pprof {
 	const struct profile *p;
-	struct stream stream;
-	z_stream zip;
+	struct pprof_sink sink;
+	struct pprof_rounding rounding;
 	uint8_t *packed; /* one piece */
 	size_t packed_size;
 };
@@ -45,53 +44,18 @@ static int64_t comment_string(const struct pprof *w, size_t i)
 	return (int64_t)(w->p->n_strings + N_OWN + i);
 }
 
-/* Grows an array that is reused from piece to piece. */
-static int reserve(void *array, size_t *room, size_t wanted, size_t element)
-{
-	void *grown;
-
-	if (wanted <= *room)
-		return 0;
-	wanted += wanted / 2 + 16;
-	memcpy(&grown, array, sizeof(grown));
-	grown = realloc(grown, wanted * element);
-	if (!grown)
-		return -ENOMEM;
-	memcpy(array, &grown, sizeof(grown));
-	*room = wanted;
-	return 0;
-}
-
-static int zip_write(struct pprof *w, const uint8_t *data, size_t len, int flush)
-{
-	uint8_t zipped[4096];
-	int status;
-
-	w->zip.next_in = (Bytef *)data;
-	w->zip.avail_in = (uInt)len;
-	do {
-		w->zip.next_out = zipped;
-		w->zip.avail_out = sizeof(zipped);
-		status = deflate(&w->zip, flush);
-		if (status == Z_STREAM_ERROR)
-			return -EIO;
-		stream_write(&w->stream, zipped, sizeof(zipped) - w->zip.avail_out);
-	} while (!w->zip.avail_out || (flush == Z_FINISH && status != Z_STREAM_END));
-	return w->stream.err;
-}
-
 static int put_piece(struct pprof *w, const Piece *piece)
 {
 	size_t len = perftools__profiles__profile__get_packed_size(piece);
 	int ret;
 
-	if (len > UINT32_MAX) /* zlib counts in unsigned int */
-		return -EOVERFLOW;
+	if (w->sink.kind == SINK_MEASURE)
+		return pprof_sink_write(&w->sink, NULL, len);
 	ret = reserve(&w->packed, &w->packed_size, len, 1);
 	if (ret)
 		return ret;
 	perftools__profiles__profile__pack(piece, w->packed);
-	return zip_write(w, w->packed, len, Z_NO_FLUSH);
+	return pprof_sink_write(&w->sink, w->packed, len);
 }
 
 static int put_header(struct pprof *w)
@@ -125,29 +89,6 @@ static int put_header(struct pprof *w)
 	return ret;
 }
 
-/* A copy with every invalid byte replaced; each may take three bytes. */
-static char *repaired(const char *text)
-{
-	char *copy = malloc(3 * strlen(text) + 1), *to = copy;
-
-	while (copy && *text) {
-		uint32_t c;
-		size_t n = utf8_decode(text, &c);
-
-		if (c == UTF8_REPLACEMENT) {
-			memcpy(to, "\xef\xbf\xbd", 3);
-			to += 3;
-		} else {
-			memcpy(to, text, n);
-			to += n;
-		}
-		text += n;
-	}
-	if (copy)
-		*to = 0;
-	return copy;
-}
-
 static int put_string(struct pprof *w, const char *text)
 {
 	Piece piece = PERFTOOLS__PROFILES__PROFILE__INIT;
@@ -155,7 +96,7 @@ static int put_string(struct pprof *w, const char *text)
 	int ret;
 
 	if (!utf8_valid(text)) {
-		string = copy = repaired(text);
+		string = copy = utf8_repaired(text, SIZE_MAX);
 		if (!copy)
 			return -ENOMEM;
 	}
@@ -396,7 +337,6 @@ static uint32_t *sample_order(const struct profile *p)
 
 static int put_samples(struct pprof *w)
 {
-	struct profile_rounding count = {0}, cpu = {0};
 	struct sample_room room = {0};
 	uint32_t *order = sample_order(w->p);
 	int ret = order ? 0 : -ENOMEM;
@@ -404,8 +344,9 @@ static int put_samples(struct pprof *w)
 	for (size_t i = 0; !ret && i < w->p->n_samples; i++) {
 		const struct profile_sample *sample = &w->p->samples[order[i]];
 		int64_t values[2] = {
-			(int64_t)profile_round(&count, sample->weight, 1),
-			(int64_t)profile_round(&cpu, sample->weight, w->p->period_ns),
+			(int64_t)profile_round(&w->rounding.count, sample->weight, 1),
+			(int64_t)profile_round(&w->rounding.cpu, sample->weight,
+					       w->p->period_ns),
 		};
 
 		if (values[0] || values[1])
@@ -418,31 +359,81 @@ static int put_samples(struct pprof *w)
 	return ret;
 }
 
-int pprof_write(const struct profile *p, int fd)
+static int put_all(struct pprof *w)
 {
 	static int (*const parts[])(struct pprof *) = {put_header,    put_samples,   put_mappings,
 						       put_locations, put_functions, put_strings};
-	struct pprof *w = calloc(1, sizeof(*w));
 	int ret = 0;
 
-	if (!w)
-		return -ENOMEM;
-	w->p = p;
-	stream_init(&w->stream, fd);
-	/* 15 bits of window; 16 asks for a gzip header and trailer. */
-	if (deflateInit2(&w->zip, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8,
-			 Z_DEFAULT_STRATEGY) != Z_OK) {
-		free(w);
-		return -ENOMEM;
-	}
 	for (size_t i = 0; !ret && i < sizeof(parts) / sizeof(parts[0]); i++)
 		ret = parts[i](w);
 	if (!ret)
-		ret = zip_write(w, NULL, 0, Z_FINISH);
-	if (!ret)
-		ret = stream_flush(&w->stream);
-	deflateEnd(&w->zip);
+		ret = pprof_sink_finish(&w->sink);
+	return ret;
+}
+
+/* Makes a writer, or gives NULL where memory is out. */
+static struct pprof *pprof_new(const struct profile *p, int kind, int fd)
+{
+	struct pprof *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->p = p;
+	if (!pprof_sink_open(&w->sink, kind, fd))
+		return w;
+	free(w);
+	return NULL;
+}
+
+static void pprof_free(struct pprof *w)
+{
+	pprof_sink_close(&w->sink);
 	free(w->packed);
 	free(w);
+}
+
+int pprof_write(const struct profile *p, int fd)
+{
+	struct pprof *w = pprof_new(p, SINK_STREAM, fd);
+	int ret;
+
+	if (!w)
+		return -ENOMEM;
+	ret = put_all(w);
+	pprof_free(w);
+	return ret;
+}
+
+int pprof_measure(const struct profile *p, struct pprof_rounding rounding, size_t *bytes)
+{
+	struct pprof *w = pprof_new(p, SINK_MEASURE, -1);
+	int ret;
+
+	if (!w)
+		return -ENOMEM;
+	w->rounding = rounding;
+	ret = put_all(w);
+	*bytes = w->sink.plain;
+	pprof_free(w);
+	return ret;
+}
+
+int pprof_pack(const struct profile *p, struct pprof_rounding *rounding, uint8_t **out, size_t *bytes)
+{
+	struct pprof *w = pprof_new(p, SINK_MEMORY, -1);
+	int ret;
+
+	if (!w)
+		return -ENOMEM;
+	w->rounding = *rounding;
+	ret = put_all(w);
+	if (!ret) {
+		*rounding = w->rounding;
+		*out = w->sink.memory;
+		*bytes = w->sink.used;
+		w->sink.memory = NULL;
+	}
+	pprof_free(w);
 	return ret;
 }

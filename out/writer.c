@@ -12,7 +12,10 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void stream_init(struct stream *s, int fd)
@@ -20,6 +23,14 @@ void stream_init(struct stream *s, int fd)
 	s->fd = fd;
 	s->err = 0;
 	s->used = 0;
+	s->block = NULL;
+}
+
+void stream_init_memory(struct stream *s, struct stream_block *block)
+{
+	stream_init(s, -1);
+	*block = (struct stream_block){0};
+	s->block = block;
 }
 
 void stream_fail(struct stream *s, int err)
@@ -48,12 +59,54 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
+/* There is always room for a NUL behind the bytes. */
+static int block_append(struct stream_block *block, const char *data, size_t len)
+{
+	size_t want = block->room ? block->room : 4096;
+	char *grown;
+
+	while (want - block->bytes <= len) {
+		if (want > SIZE_MAX / 2)
+			return -ENOMEM;
+		want *= 2;
+	}
+	if (want != block->room) {
+		grown = realloc(block->data, want);
+		if (!grown)
+			return -ENOMEM;
+		block->data = grown;
+		block->room = want;
+	}
+	if (len)
+		memcpy(block->data + block->bytes, data, len);
+	block->bytes += len;
+	block->data[block->bytes] = 0;
+	return 0;
+}
+
 int stream_flush(struct stream *s)
 {
 	if (!s->err && s->used)
-		s->err = write_all(s->fd, s->buffer, s->used);
+		s->err = s->block ? block_append(s->block, s->buffer, s->used)
+				  : write_all(s->fd, s->buffer, s->used);
 	s->used = 0;
 	return s->err;
+}
+
+int stream_take(struct stream *s, char **data, size_t *bytes)
+{
+	stream_flush(s);
+	if (!s->err)
+		s->err = block_append(s->block, "", 0); /* nothing was written: still a string */
+	if (s->err) {
+		free(s->block->data);
+		s->block->data = NULL;
+		return s->err;
+	}
+	*data = s->block->data;
+	*bytes = s->block->bytes;
+	*s->block = (struct stream_block){0};
+	return 0;
 }
 
 void stream_write(struct stream *s, const void *data, size_t len)
@@ -134,6 +187,71 @@ int utf8_valid(const char *s)
 		s += n;
 	}
 	return 1;
+}
+
+static int read_all(int fd, char *data, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		ssize_t n = pread(fd, data + at, len - at, (off_t)at);
+
+		if (n == 0)
+			return -EIO;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		at += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+int profile_to_memory(int (*write_profile)(const struct profile *, int fd), const struct profile *p, char **data,
+		      size_t *bytes)
+{
+	int fd = memfd_create("profile", MFD_CLOEXEC), ret;
+	struct stat status;
+	char *text;
+
+	if (fd < 0)
+		return -errno;
+	ret = write_profile(p, fd);
+	if (!ret && fstat(fd, &status))
+		ret = -errno;
+	if (ret)
+		goto out;
+	text = malloc((size_t)status.st_size + 1);
+	ret = text ? read_all(fd, text, (size_t)status.st_size) : -ENOMEM;
+	if (ret) {
+		free(text);
+		goto out;
+	}
+	text[status.st_size] = 0;
+	*data = text;
+	*bytes = (size_t)status.st_size;
+out:
+	close(fd);
+	return ret;
+}
+
+char *utf8_repaired(const char *text, size_t max_bytes)
+{
+	/* An invalid byte may take three. */
+	size_t most = 3 * strlen(text);
+	char *copy = malloc((most < max_bytes ? most : max_bytes) + 1), *to = copy;
+
+	while (copy && *text) {
+		uint32_t c;
+		size_t n = utf8_decode(text, &c), size = c == UTF8_REPLACEMENT ? 3 : n;
+
+		if (size > max_bytes - (size_t)(to - copy))
+			break;
+		memcpy(to, c == UTF8_REPLACEMENT ? "\xef\xbf\xbd" : text, size);
+		to += size;
+		text += n;
+	}
+	if (copy)
+		*to = 0;
+	return copy;
 }
 
 const char *label_string(const struct profile *p, uint32_t labelset, const char *key)

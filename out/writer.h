@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the writers in out/ share: a buffered stream to a descriptor, UTF-8, and a look at a label.
+ * What the writers in out/ share: a buffered stream to a descriptor or into memory, UTF-8, and a look at a label.
  */
 #ifndef WIREPROF_OUT_WRITER_H
 #define WIREPROF_OUT_WRITER_H
@@ -18,10 +18,23 @@ struct stream {
 	int fd;
 	int err; /* 0 or -errno */
 	size_t used;
+	struct stream_block *block; /* where it goes instead of to fd; NULL: to fd */
 	char buffer[16384];
 };
 
 void stream_init(struct stream *s, int fd);
+
+/*
+ * Into memory: a block that grows. stream_take() flushes, and gives the block away: NUL-terminated, *bytes long without
+ * that, to be freed by the caller. It returns 0 or -errno, and then there is nothing to free. Call it once, always.
+ */
+struct stream_block {
+	char *data;
+	size_t bytes, room;
+};
+void stream_init_memory(struct stream *s, struct stream_block *block);
+int stream_take(struct stream *s, char **data, size_t *bytes);
+
 void stream_fail(struct stream *s, int err); /* err is -errno; the first one stays */
 void stream_write(struct stream *s, const void *data, size_t len);
 void stream_puts(struct stream *s, const char *text);
@@ -35,6 +48,15 @@ int stream_flush(struct stream *s); /* 0 or the -errno that stuck */
 #define UTF8_REPLACEMENT 0xfffdu
 size_t utf8_decode(const char *s, uint32_t *code_point);
 int utf8_valid(const char *s);
+/*
+ * A copy, to be freed, with every invalid byte replaced, and cut after the last code point that ends within max_bytes.
+ * NULL where memory is out.
+ */
+char *utf8_repaired(const char *text, size_t max_bytes);
+
+/* A whole profile into memory, by one of the writers of out/profile.h. As stream_take(): *data is the caller's. */
+int profile_to_memory(int (*write_profile)(const struct profile *, int fd), const struct profile *p, char **data,
+		      size_t *bytes);
 
 /* The value of a string label of the set, or NULL. Empty values count as absent, as they do in pprof. */
 const char *label_string(const struct profile *p, uint32_t labelset, const char *key);
