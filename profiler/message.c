@@ -3,18 +3,43 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "message.h"
 
 enum verbosity message_verbosity = MESSAGE_NORMAL;
 static bool progress_shown;
+static _Thread_local const char *place;
 
+void message_where(const char *where)
+{
+	place = where;
+}
+
+/* Names of files, processes and containers are other people's text: no byte of it may be a command to the terminal. */
+static void clean(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
+/* In one piece, as threads may have something to say at the same time. */
 static void print(const char *prefix, const char *format, va_list args)
 {
+	char *text;
+
 	progress_end();
-	fputs(prefix, stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	if (vasprintf(&text, format, args) < 0) {
+		fprintf(stderr, "%s(out of memory)\n", prefix);
+		return;
+	}
+	clean(text);
+	if (place && *prefix)
+		fprintf(stderr, "%s%s: %s\n", prefix, place, text);
+	else
+		fprintf(stderr, "%s%s\n", prefix, text);
+	free(text);
 }
 
 #define MESSAGE_FUNCTION(name, least, prefix)                                                      \

@@ -13,6 +13,9 @@ PRINTF_LIKE void message_warn(const char *format, ...);    /* unless --quiet */
 PRINTF_LIKE void message_info(const char *format, ...);    /* unless --quiet */
 PRINTF_LIKE void message_verbose(const char *format, ...); /* with --verbose */
 
+/* Until NULL, this thread's errors and warnings say that they are about this place: "wireprof: FILE:3: ...". Not copied. */
+void message_where(const char *where);
+
 /* A line that the next one overwrites, on a terminal only; progress_end() removes it. */
 PRINTF_LIKE void progress(const char *format, ...);
 void progress_end(void);
