@@ -11,6 +11,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{"record", command_record, "record a profile of a process or command"},
+	{"agent", command_agent, "profile for weeks: to Pyroscope, files, a live page"},
 	{"doctor", command_doctor, "say what works on this machine, and what does not"},
 };
 
