@@ -1,45 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `wireprof doctor`: what works on this machine, what does not, and what to do about it. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 #include "../symbolizer/kallsyms.h"
-#include "capability.h"
 #include "commands.h"
+#include "doctor_system.h"
 #include "kernel.h"
 #include "message.h"
 #include "mmap_watch.h"
 
 static int problems;
 
+void doctor_report(enum finding finding, const char *what, const char *state, const char *advice)
+{
+	static const char *const words[] = {[FINDING_OK] = "ok", [FINDING_NOTE] = "note", [FINDING_FAIL] = "FAIL"};
+
+	printf("%-4s  %-28s %s\n", words[finding], what, state);
+	if (finding != FINDING_OK && advice)
+		printf("      %-28s -> %s\n", "", advice);
+	if (finding == FINDING_FAIL)
+		problems++;
+}
+
 static void report(bool good, const char *what, const char *state, const char *advice)
 {
-	printf("%-4s  %-28s %s\n", good ? "ok" : "FAIL", what, state);
-	if (!good) {
-		printf("      %-28s -> %s\n", "", advice);
-		problems++;
-	}
-}
-
-static void check_kernel(void)
-{
-	struct utsname u;
-
-	uname(&u);
-	report(!strcmp(u.machine, "x86_64"), "machine", u.machine, "only x86-64 is supported so far");
-	report(true, "kernel", u.release, "");
-	report(!access("/sys/kernel/btf/vmlinux", R_OK), "kernel types (BTF)",
-	       "/sys/kernel/btf/vmlinux", "use a kernel built with CONFIG_DEBUG_INFO_BTF");
-}
-
-static void check_capabilities(void)
-{
-	char missing[128], state[160];
-
-	missing_capabilities(missing, sizeof(missing));
-	snprintf(state, sizeof(state), "%s%s", *missing ? "missing " : "all there", missing);
-	report(!*missing, "capabilities", state, "run as root, or grant these");
+	doctor_report(good ? FINDING_OK : FINDING_FAIL, what, state, advice);
 }
 
 static void check_symbols(void)
@@ -59,7 +45,8 @@ static void check_programs(void)
 	struct kernel *k = NULL;
 	int err = kernel_open(&options, &k);
 
-	report(!err, "BPF programs load", err ? strerror(-err) : "yes", "see the message above");
+	report(!err, "BPF programs load", err ? strerror(-err) : "yes",
+	       err == -EPERM && doctor_seccomp() ? doctor_seccomp() : "see the message above");
 	if (!err) {
 		report(kernel_hook(k) != HOOK_NONE, "receive hook", receive_hook_name(kernel_hook(k)),
 		       "requests cannot be seen");
@@ -79,8 +66,12 @@ static void check_programs(void)
 
 int command_doctor(int argc, char **argv)
 {
-	if (argc > 1 && !strcmp(argv[1], "--help")) {
-		puts("usage: wireprof doctor\n\nSays what works on this machine, and what does not.");
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		fputs("usage: wireprof doctor [options]\n"
+		      "\n"
+		      "Says what works on this machine, what does not, and what to do about it.\n"
+		      "\n"
+		      "      --verbose         also the kernel's words\n", stdout);
 		return EXIT_DONE;
 	}
 	if (argc > 1 && !strcmp(argv[1], "--verbose")) {
@@ -89,8 +80,9 @@ int command_doctor(int argc, char **argv)
 		message_error("unexpected \"%s\"; see wireprof doctor --help", argv[1]);
 		return EXIT_USAGE;
 	}
-	check_kernel();
-	check_capabilities();
+	doctor_check_kernel();
+	doctor_check_capabilities();
+	doctor_check_surroundings();
 	check_symbols();
 	check_programs();
 	if (problems)
