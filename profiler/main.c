@@ -4,6 +4,7 @@
 #include <string.h>
 #include "commands.h"
 #include "message.h"
+#include "version.h"
 
 static const struct {
 	const char *name;
@@ -20,7 +21,7 @@ static void usage(FILE *to)
 	fputs("usage: wireprof COMMAND [options]\n\n", to);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
-	fputs("\nwireprof COMMAND --help tells more.\n", to);
+	fputs("\nwireprof COMMAND --help tells more, wireprof --version which one this is.\n", to);
 }
 
 int main(int argc, char **argv)
@@ -31,6 +32,10 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		usage(stdout);
+		return EXIT_DONE;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("wireprof " WIREPROF_VERSION);
 		return EXIT_DONE;
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)

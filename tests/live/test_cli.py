@@ -56,6 +56,7 @@ class Usage(CliTest):
         done = wireprof(check=False)
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertTrue(done.stderr.startswith("usage: wireprof"))
+        self.assertRegex(wireprof("--version").stdout, r"^wireprof \d+\.\d+\.\d+\n$")
         self.assert_error(wireprof("recrod", check=False), 2, "recrod", "--help")
         self.assert_error(wireprof("--version-of-nothing", check=False), 2, "--help")
 

@@ -40,9 +40,10 @@ class Loaded:
             except (OSError, RuntimeError, ValueError):
                 time.sleep(0.02)
 
-    def wait(self, more=200):
-        begun = self.sent
-        wait_for(lambda: self.sent > begun + more, seconds=20, what="commands")
+    def wait(self, more=200, at_least=0):
+        """For so many commands, and so many seconds."""
+        begun, until = self.sent, time.monotonic() + at_least
+        wait_for(lambda: self.sent > begun + more and time.monotonic() > until, seconds=20, what="commands")
 
     def __exit__(self, *_):
         self.stop.set()
@@ -91,11 +92,10 @@ class Record(ContainerTest):
             pids = {container.pid}
             with Recorder(self, "-c", container.name) as r:
                 for _ in range(2):
-                    load.wait()
+                    load.wait(at_least=0.8)  # it takes a moment until it is found
                     container.restart()
                     pids.add(container.pid)
-                time.sleep(1.2)  # a second at most until it is found
-                load.wait()
+                load.wait(at_least=0.8)
             self.assert_container(r.profile, container.name)
             self.assertEqual({s.labels["pid"] for s in r.profile.samples if s.labels["comm"] == "redis-server"}, pids)
 

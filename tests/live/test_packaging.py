@@ -15,6 +15,7 @@ from redis_server import free_port
 from unit_sandbox import CAPABILITIES, UNIT, Unit
 
 DEPLOY = os.path.join(ROOT, "deploy")
+OF_THE_PROGRAM = ("--help", "--version")
 MANUALS = {"wireprof.1": ("record", "doctor"), "wireprof-agent.8": ("agent",)}
 COMMANDS = ("record", "agent", "doctor")
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
@@ -150,8 +151,14 @@ class Manuals(PackagingTest):
     def test_every_option_exists(self):
         for page, commands in MANUALS.items():
             for option in self.tags(page):
-                accepted = any(is_known(command, option) for command in commands)
+                accepted = option in OF_THE_PROGRAM or any(is_known(command, option) for command in commands)
                 self.assertTrue(accepted, "%s: %s" % (page, option))
+
+    def test_options_of_the_program_itself(self):
+        for option in OF_THE_PROGRAM:
+            done = run(WIREPROF, option)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(option, self.tags("wireprof.1"))
 
     def test_defaults_agree(self):
         """Numbers that the usage calls defaults are in the page too."""
@@ -187,7 +194,7 @@ class Completion(PackagingTest):
         text = run(WIREPROF, "--help").stdout
         commands = set(re.findall(r"(?m)^  (\w+) ", text))
         self.assertTrue(commands)
-        self.assertEqual(set(self.complete("")), commands | {"help", "--help"})
+        self.assertEqual(set(self.complete("")), commands | {"help"} | set(OF_THE_PROGRAM))
         self.assertEqual(self.complete("rec"), ["record"])
 
     def test_options(self):
