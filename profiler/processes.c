@@ -77,6 +77,25 @@ pid_t process_of_thread(pid_t tid)
 	return tgid;
 }
 
+bool process_is_over(pid_t pid)
+{
+	char path[64], line[256], state = 'X';
+	int threads = 1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return errno == ENOENT;
+	while (fgets(line, sizeof(line), f)) {
+		sscanf(line, "State: %c", &state);
+		if (sscanf(line, "Threads: %d", &threads) == 1)
+			break;
+	}
+	fclose(f);
+	return (state == 'Z' || state == 'X') && threads <= 1; /* the first thread may end before the others */
+}
+
 void process_read_comm(struct process *process)
 {
 	char path[64];
@@ -116,7 +135,7 @@ struct process *processes_get(struct processes *p, pid_t pid)
 	return process;
 }
 
-/* Forgets processes that have been gone for a while, but for the first: the profile is called after it. */
+/* Forgets processes that have been gone for a while. */
 static void forget_gone(struct processes *p, uint64_t now_ns)
 {
 	size_t n = 0;
@@ -124,7 +143,7 @@ static void forget_gone(struct processes *p, uint64_t now_ns)
 	for (size_t i = 0; i < p->n; i++) {
 		struct process *process = p->list[i];
 
-		if (i && process->gone && now_ns - process->gone_ns > KEEP_GONE_NS)
+		if ((i || !p->keep_first) && process->gone && now_ns - process->gone_ns > KEEP_GONE_NS)
 			process_free(process);
 		else
 			p->list[n++] = process;

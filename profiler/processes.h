@@ -52,6 +52,7 @@ struct process {
 	struct published_maps maps; /* what the kernel knows of them */
 	bool runs; /* see process_runs() */
 	bool kernel_thread;
+	bool seen_alive; /* since it was added */
 	bool gone;
 	uint64_t gone_ns; /* since when */
 	struct server_names {
@@ -71,6 +72,7 @@ struct processes {
 	struct objects objects;
 	struct process **list;
 	size_t n, capacity;
+	bool keep_first; /* also when it has been gone for long: the profile is called after it */
 };
 
 /* Returns 0 or -errno. */
@@ -87,6 +89,9 @@ struct process *processes_find(const struct processes *p, pid_t pid);
 
 /* The process that a thread belongs to; 0 where there is no such thread. */
 pid_t process_of_thread(pid_t tid);
+
+/* Whether no thread of it runs any more; one that nobody has waited for yet is over, too. */
+bool process_is_over(pid_t pid);
 
 /* Reads the process's name, into comm. */
 void process_read_comm(struct process *process);

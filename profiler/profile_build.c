@@ -113,6 +113,10 @@ static uint32_t first_object(const struct processes *p)
 {
 	const struct process *first = p->n ? p->list[0] : NULL;
 
+	for (size_t i = 0; i < p->n && first->gone && !p->keep_first; i++)
+		if (!p->list[i]->gone)
+			first = p->list[i];
+
 	return first && first->n_mappings ? first->mappings[0].object : OBJECT_KERNEL;
 }
 
@@ -293,7 +297,7 @@ static int build_labels(struct builder *b)
 
 static void use_string(struct builder *b, uint32_t *string)
 {
-	*string = number(&b->string_numbers, *string);
+	*string = *string < b->string_numbers.room ? number(&b->string_numbers, *string) : 0; /* there was no memory for it */
 }
 
 /* Strings of what is used get their numbers in the profile. */

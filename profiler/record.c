@@ -25,6 +25,7 @@
 
 #define SETTLE_MS      300 /* for unwind rows of the targets, before the first sample */
 #define CHILD_GRACE_MS 2000
+#define LINES_MS       60000 /* to read source lines; mariadbd's 20 000 addresses take about a second */
 
 static volatile sig_atomic_t stop_asked;
 
@@ -233,7 +234,7 @@ static double own_cpu_s(void)
 static int build_profile(struct recorder *r, const struct record_options *o, struct profile *out)
 {
 	struct source_lines lines = {0};
-	int err = o->inlines ? source_lines_read(&r->aggregate, &lines) : 0;
+	int err = o->inlines ? source_lines_read(&r->aggregate, LINES_MS, &lines) : 0;
 
 	if (!err)
 		err = profile_build(&r->aggregate, r->aggregate.weights, o->parts, o->inlines ? &lines : NULL, out);
@@ -355,6 +356,7 @@ int command_record(int argc, char **argv)
 	};
 	err = recorder_open(&recorder, &recorder_options);
 	if (!err) {
+		recorder.processes.keep_first = true;
 		err = run(&recorder, &options, &targets, &outputs);
 		recorder_close(&recorder);
 	} else {

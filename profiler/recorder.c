@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See recorder.h. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include "../symbolizer/go_layout.h"
@@ -150,7 +151,7 @@ static int look_at(struct recorder *r, struct process *process)
 
 int recorder_add(struct recorder *r, pid_t pid)
 {
-	int err = kernel_add_target(r->kernel, pid);
+	int err = process_is_over(pid) ? -ESRCH : kernel_add_target(r->kernel, pid);
 	struct process *process;
 
 	if (err == -EEXIST)
@@ -243,40 +244,6 @@ static void help_unwinder(struct recorder *r, struct process *process, const str
 	}
 }
 
-static void take_sample(struct recorder *r, const struct event_header *h, size_t size)
-{
-	struct process *process;
-	struct sample s;
-	uint32_t stack;
-
-	if (sample_decode(h, size, &s)) {
-		r->malformed++;
-		return;
-	}
-	process = processes_find(&r->processes, h->pid);
-	if (!process) { /* its fork was lost: say so in the losses */
-		r->aggregate.dropped += PROFILE_SAMPLE_WEIGHT;
-		return;
-	}
-	if (h->time_ns > r->watched_ns)
-		watch(r);
-	apply_late(r, h->time_ns);
-	if (!process->gone && is_outdated(process, &s))
-		process_refresh(&r->processes, process);
-	r->n_samples++;
-	process_cut_stack(&r->processes, process, &s);
-	r->stops[s.stop < N_STOPS ? s.stop : STOP_NONE]++;
-	help_unwinder(r, process, &s);
-	stack = aggregate_stack(&r->aggregate, process, &s);
-	if (stack == INTERN_NONE) {
-		r->aggregate.dropped += PROFILE_SAMPLE_WEIGHT;
-		return;
-	}
-	if (r->requests)
-		attribute(&r->attributor, process, &s, aggregate_evidence(&r->aggregate, stack), &r->attribution);
-	recorder_add_sample(r, process, &s, stack);
-}
-
 /* Whether an event tells of a process that has been added since: by a look at /proc, which the event overtook. */
 static bool is_known(const struct recorder *r, const struct event_header *h)
 {
@@ -310,6 +277,51 @@ static void take_join(struct recorder *r, const struct event_header *h)
 		return;
 	is_starting(r, process);
 	look_at(r, process);
+}
+
+/* The process of a sample. Of one that is not known, or whose id another had, what told of it was lost: it is a target, or would not be sampled. */
+static struct process *sampled_process(struct recorder *r, const struct event_header *h)
+{
+	struct process *process = processes_find(&r->processes, h->pid);
+
+	if (process && (!process->gone || h->time_ns <= process->gone_ns))
+		return process;
+	take_join(r, h);
+	return processes_find(&r->processes, h->pid);
+}
+
+static void take_sample(struct recorder *r, const struct event_header *h, size_t size)
+{
+	struct process *process;
+	struct sample s;
+	uint32_t stack;
+
+	if (sample_decode(h, size, &s)) {
+		r->malformed++;
+		return;
+	}
+	process = sampled_process(r, h);
+	if (!process) {
+		r->aggregate.dropped += PROFILE_SAMPLE_WEIGHT;
+		return;
+	}
+	if (h->time_ns > r->watched_ns)
+		watch(r);
+	apply_late(r, h->time_ns);
+	if (!process->gone && is_outdated(process, &s))
+		process_refresh(&r->processes, process);
+	r->n_samples++;
+	process_cut_stack(&r->processes, process, &s);
+	r->stops[s.stop < N_STOPS ? s.stop : STOP_NONE]++;
+	help_unwinder(r, process, &s);
+	stack = aggregate_stack(&r->aggregate, process, &s);
+	if (stack == INTERN_NONE) {
+		r->aggregate.dropped += PROFILE_SAMPLE_WEIGHT;
+		return;
+	}
+	if (r->requests)
+		attribute(&r->attributor, process, &s, aggregate_evidence(&r->aggregate, stack), &r->attribution);
+	recorder_add_sample(r, process, &s, stack);
 }
 
 static void process_started(struct recorder *r, struct process *process)
@@ -424,6 +436,17 @@ void recorder_finish(struct recorder *r)
 		aggregate_finish_jit(&r->aggregate, r->processes.list[i]);
 }
 
+/* Its end may not have been told: it came before the kernel side was attached, or the event was lost. */
+static bool has_ended(struct recorder *r, struct process *process)
+{
+	bool over = process->seen_alive ? kill(process->pid, 0) && errno == ESRCH : process_is_over(process->pid);
+
+	process->seen_alive = true;
+	if (over)
+		kernel_remove_target(r->kernel, process->pid);
+	return over || !kernel_has_target(r->kernel, process->pid);
+}
+
 void recorder_check_live(struct recorder *r)
 {
 	processes_sweep(&r->processes);
@@ -432,7 +455,7 @@ void recorder_check_live(struct recorder *r)
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 
-		if (!process->gone && !kernel_has_target(r->kernel, process->pid))
+		if (!process->gone && has_ended(r, process))
 			process_gone(r, process);
 	}
 }

@@ -9,8 +9,6 @@
 #include "source_lines.h"
 
 #define NAME_BYTES 4096
-/* For all objects of a recording. mariadbd's 20 000 addresses take about a second. */
-#define READ_LIMIT_MS 60000
 
 /* One object's addresses, while they are looked up. */
 struct batch {
@@ -145,10 +143,10 @@ static int reserve_locations(struct source_lines *out, size_t n)
 	return 0;
 }
 
-int source_lines_read(struct aggregate *a, struct source_lines *out)
+int source_lines_read(struct aggregate *a, unsigned int limit_ms, struct source_lines *out)
 {
 	size_t n = a->location_keys.n, known = out->n_locations, n_new = n - known;
-	uint64_t deadline_ns = monotonic_ns() + READ_LIMIT_MS * 1000000ull;
+	uint64_t deadline_ns = monotonic_ns() + limit_ms * 1000000ull;
 	uint32_t *order = malloc((n_new + 1) * sizeof(*order));
 	struct batch b = {.a = a, .out = out};
 	int err = order ? reserve_locations(out, n) : -ENOMEM;

@@ -23,10 +23,10 @@ struct source_lines {
 };
 
 /*
- * Reads the lines of every location that `a` has and that was not read before; {0} to begin with. An object whose DWARF cannot be read has none, and
+ * Reads the lines of every location that `a` has and that was not read before; {0} to begin with. What is not read within the limit has none. An object whose DWARF cannot be read has none, and
  * --verbose says why. Returns 0 or -ENOMEM. source_lines_fini() either way.
  */
-int source_lines_read(struct aggregate *a, struct source_lines *out);
+int source_lines_read(struct aggregate *a, unsigned int limit_ms, struct source_lines *out);
 void source_lines_fini(struct source_lines *s);
 
 #endif

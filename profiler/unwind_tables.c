@@ -18,6 +18,9 @@
 #define LARGE_TEXT_BYTES (4u << 20)
 #define COMPARED_TEXT_BYTES (1u << 20)
 
+/* So many indices rest before one is used again, as the rows that were there may still be seen for a moment. */
+#define REST_INDICES 256
+
 enum table_state { TABLE_IDLE, TABLE_WANTED, TABLE_BUILDING, TABLE_READY };
 
 struct unwind_table {
@@ -49,10 +52,14 @@ struct unwind_tables {
 
 static uint32_t take_index(struct unwind_tables *t)
 {
-	if (t->n_unused)
-		return t->unused[--t->n_unused];
-	if (t->next_index < MAX_TABLES)
+	if (t->next_index < MAX_TABLES && t->n_unused <= REST_INDICES)
 		return t->next_index++;
+	if (t->n_unused) {
+		uint32_t oldest = t->unused[0];
+
+		memmove(t->unused, t->unused + 1, --t->n_unused * sizeof(*t->unused));
+		return oldest;
+	}
 	t->totals.refused++;
 	return NO_TABLE;
 }

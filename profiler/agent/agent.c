@@ -154,13 +154,14 @@ static int start_recorder(struct agent *a)
 		return err;
 	}
 	kernel_meter_init(&a->meter, a->recorder.kernel);
-	agent_begin_window(a);
+	agent_begin_window(a, monotonic_ns(), agent_utc_ns());
 	return 0;
 }
 
 static void stop_recorder(struct agent *a)
 {
 	kernel_detach(a->recorder.kernel);
+	recorder_drain(&a->recorder);
 	recorder_finish(&a->recorder);
 	agent_end_window(a);
 	agent_count(a, &a->before);
@@ -182,6 +183,10 @@ static int start(struct agent *a, const struct agent_options *options)
 	a->targets.options = &options->target;
 	if (!a->recorder.kernel)
 		err = targets_find(&a->targets, &options->target, a->containers, true);
+	if (err == -ESRCH && a->n_windows)
+		err = 0; /* processes that have ended meanwhile */
+	if (!options->listen)
+		windows_forget(&a->windows); /* what comes later does not follow on them */
 	if (!err)
 		err = start_outputs(a);
 	if (!err && !a->recorder.kernel)

@@ -45,7 +45,7 @@ struct agent {
 	} before;
 };
 
-void agent_begin_window(struct agent *a);
+void agent_begin_window(struct agent *a, uint64_t now_ns, uint64_t utc_ns);
 void agent_end_window(struct agent *a);
 
 uint64_t agent_utc_ns(void);

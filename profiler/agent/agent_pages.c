@@ -88,7 +88,12 @@ static int make_page(void *context, const char *query, char **body, size_t *byte
 	p.command = title;
 	err = profile_to_memory(flamegraph_write, &p, body, bytes);
 	profile_free(&p);
-	return err ? err : add_refresh(body, bytes, asked_number(query, "refresh", 0, PAGE_SECONDS_MAX));
+	if (err)
+		return err;
+	err = add_refresh(body, bytes, asked_number(query, "refresh", 0, PAGE_SECONDS_MAX));
+	if (err)
+		free(*body);
+	return err;
 }
 
 /* --- metrics --- */

@@ -15,6 +15,7 @@
 /* Beyond these, what was sampled is forgotten: names, stacks, and the files that they came from. */
 #define DICTIONARY_BYTES (8u << 20)
 #define IDLE_OBJECTS	 64
+#define LINES_MS	 2000 /* to read source lines: nothing else is done meanwhile */
 
 uint64_t agent_utc_ns(void)
 {
@@ -24,10 +25,10 @@ uint64_t agent_utc_ns(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-void agent_begin_window(struct agent *a)
+void agent_begin_window(struct agent *a, uint64_t now_ns, uint64_t utc_ns)
 {
-	a->window_ns = monotonic_ns();
-	a->window_utc_ns = agent_utc_ns();
+	a->window_ns = now_ns;
+	a->window_utc_ns = utc_ns;
 	aggregate_begin_window(&a->recorder.aggregate);
 }
 
@@ -93,7 +94,7 @@ static void take_late_names(struct agent *a)
 static int build(struct agent *a, uint64_t duration_ns, struct profile *p)
 {
 	struct aggregate *aggregate = &a->recorder.aggregate;
-	int err = a->options->inlines ? source_lines_read(aggregate, &a->lines) : 0;
+	int err = a->options->inlines ? source_lines_read(aggregate, LINES_MS, &a->lines) : 0;
 
 	if (!err)
 		err = profile_build(aggregate, aggregate->weights, a->options->parts, a->options->inlines ? &a->lines : NULL, p);
@@ -141,12 +142,13 @@ static void forget(struct agent *a)
 void agent_end_window(struct agent *a)
 {
 	struct bodies bodies = {0};
-	uint64_t now_ns;
+	uint64_t now_ns, utc_ns;
 
 	recorder_drain(&a->recorder);
+	now_ns = monotonic_ns();
+	utc_ns = agent_utc_ns();
 	recorder_end_window(&a->recorder);
 	take_late_names(a);
-	now_ns = monotonic_ns();
 	a->n_windows++;
 	if (give_out(a, now_ns, &bodies)) {
 		a->n_failed++;
@@ -156,6 +158,6 @@ void agent_end_window(struct agent *a)
 	}
 	class_counters_expire(a->classes, now_ns);
 	forget(a);
-	agent_begin_window(a);
+	agent_begin_window(a, now_ns, utc_ns); /* what was sampled since is still to be drained */
 	submit(a, &bodies);
 }

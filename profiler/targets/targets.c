@@ -16,21 +16,25 @@
 
 /* --- processes by number and by name --- */
 
-static int check_pids(const struct target_options *o)
+/* With `wait`, one that is there is enough. */
+static int check_pids(const struct target_options *o, bool wait)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < o->n_pids; i++) {
 		pid_t tgid = process_of_thread(o->pids[i]);
 
-		if (!tgid) {
-			message_error("there is no process %d (see: ps -e)", o->pids[i]);
-			return -ESRCH;
-		}
-		if (tgid != o->pids[i]) {
+		n += tgid == o->pids[i];
+		if (tgid == o->pids[i])
+			continue;
+		if (tgid)
 			message_error("%d is a thread of process %d: give -p %d", o->pids[i], tgid, tgid);
+		else
+			message_error("there is no process %d (see: ps -e)", o->pids[i]);
+		if (!wait)
 			return -ESRCH;
-		}
 	}
-	return 0;
+	return n ? 0 : -ESRCH;
 }
 
 /* Calls back for every process of the name; with NULL, for the first. Returns how many. */
@@ -99,9 +103,9 @@ static int find(struct targets *t, struct containers *containers, bool wait)
 
 int targets_find(struct targets *t, const struct target_options *options, struct containers *containers, bool wait)
 {
-	*t = (struct targets){.options = options};
+	*t = (struct targets){.options = options, .wait = wait};
 	if (options->kind == TARGET_PIDS)
-		return check_pids(options);
+		return check_pids(options, wait);
 	return find(t, containers, wait);
 }
 
@@ -130,7 +134,10 @@ static int use_cgroup(struct targets *t)
 	snprintf(t->recorder->container, sizeof(t->recorder->container), "%s", t->cgroup.label);
 	kernel_set_rule(t->recorder->kernel, &(struct target_rule){.kind = RULE_CGROUP, .subsys = subsys, .cgroup = t->cgroup.id});
 	err = cgroup_processes(&t->cgroup, add, t->recorder);
-	return err == -ENOENT ? 0 : err;
+	if (!err || err == -ENOENT)
+		return 0;
+	message_error("cannot read the processes of cgroup %s: %s", t->cgroup.path, strerror(-err));
+	return err;
 }
 
 static int use_comm(struct targets *t)
@@ -148,6 +155,8 @@ static int use_pids(struct targets *t)
 	for (size_t i = 0; i < t->options->n_pids; i++) {
 		int err = recorder_add(t->recorder, t->options->pids[i]);
 
+		if (err == -ESRCH && t->wait)
+			continue;
 		if (err) {
 			message_error("cannot follow process %d: %s", t->options->pids[i], strerror(-err));
 			return err;

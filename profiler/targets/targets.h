@@ -15,14 +15,14 @@ struct targets {
 	const struct target_options *options;
 	struct recorder *recorder;
 	struct cgroup_target cgroup; /* of -c and --cgroup, while found */
-	bool found;
+	bool wait, found;
 	int problem; /* that was said last: a negative errno; 0: none */
 	uint64_t checked_ns, lost_ns; /* when was it looked for, and since when has it no process */
 };
 
 /*
  * Checks what was asked for, before anything is loaded. With `wait`, what is not there yet, or is not clear, may
- * still come: that is a warning. Returns 0 or -errno after a message.
+ * still come: that is a warning; of several processes, one that is there is enough. Returns 0 or -errno after a message.
  */
 int targets_find(struct targets *t, const struct target_options *options, struct containers *containers, bool wait);
 /* Adds the processes that are there, and has the others join. Returns 0 or -errno after a message. */

@@ -15,6 +15,7 @@ from compiled import CompiledTest
 from harness import schedstat, wait_for
 from pprof import Profile
 from redis_server import RedisServer, encode
+from test_processes import state
 
 
 class Load:
@@ -158,6 +159,30 @@ class Targets(AgentTest):
             agent.wait_windows()
             self.assertEqual(agent.get("/healthz"), (200, "ok\n"))
 
+    def test_a_process_that_nobody_waited_for(self):
+        """It has ended, if it still has a name: it is no target, so that whoever gets its id next is none."""
+        program = self.compile("busy.c", name="wp-zombie")
+        zombie = self.start(program, 0.01, ready=False)
+        wait_for(lambda: state(zombie.pid) == "Z", what="the end")
+        with Agent("--comm", "wp-zombie", "--window", 1) as agent:
+            agent.wait_windows()
+            self.assertEqual(agent.metric("wireprof_map_entries", map="targets"), 0)
+            self.assertEqual(agent.metric("wireprof_targets"), 0)
+
+    def test_a_process_whose_beginning_was_not_told(self):
+        """The agent does not get to run, and the ring buffer is full when the process joins."""
+        for _ in range(2):
+            self.start(self.compile("busy.c"))
+        with Agent("-a", "--window", 1, "-F", 4999) as agent:
+            agent.wait_windows()
+            agent.process.send_signal(signal.SIGSTOP)
+            time.sleep(6)
+            self.start(self.compile("busy.c", "-Wl,--build-id=none", name="wp-late"))
+            time.sleep(1)
+            agent.process.send_signal(signal.SIGCONT)
+            wait_for(lambda: agent.metric("wireprof_samples_lost_total", reason="ring_full") > 0, what="losses")
+            wait_for(lambda: agent.metric("wireprof_query_cpu_seconds_total", comm="wp-late") > 0.1, seconds=20, what="the late one")
+
     def test_nothing_is_left_of_processes_that_went(self):
         program = self.compile("busy.c")
         with Agent("--comm", "busy", "--window", 1, "--out-dir", self.out) as agent:
@@ -214,6 +239,22 @@ class Signals(AgentTest):
             self.reload(agent, "going on with the configuration as it was")
             agent.wait_windows(2)
             self.assertGreater(len(self.profiles(self.path("third"))), len(third))
+
+
+    def test_one_of_two_processes_has_ended(self):
+        first, second = (self.start(self.compile("busy.c")) for _ in range(2))
+        text = "pid = %d,%d\nwindow = 1\nfrequency = %%d\n" % (first.pid, second.pid)
+        self.config(text % 99)
+        with Agent("--config", self.path("config")) as agent:
+            agent.wait_windows()
+            self.end(second)
+            self.config(text % 199)
+            self.reload(agent, "configuration was read again")
+            agent.wait_windows()
+            self.end(first)
+            self.config(text % 299)
+            self.reload(agent, "configuration was read again")
+            agent.wait_windows()
 
 
 class Pages(AgentTest):
