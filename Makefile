@@ -186,7 +186,7 @@ bench-sql: $(B)/bench/sql
 bench-mysql: $(B)/bench/mysql_overhead
 	@B=$(B) /usr/bin/python3 tests/bench/mysql_overhead.py $(BENCH_OPTIONS)
 bench-agent: $(B)/wireprof
-	@/usr/bin/python3 tests/bench/agent.py $(BENCH_OPTIONS)
+	@/usr/bin/python3 tests/bench/agent_cost.py $(BENCH_OPTIONS)
 pyroscope: $(B)/wireprof
 	@/usr/bin/python3 tests/bench/pyroscope.py $(URL) $(BENCH_OPTIONS)
 MINUTES ?= 30
