@@ -219,7 +219,7 @@ static void put_push(const struct metrics_push *p, struct stream *s)
 	       (const struct metrics_count[]){{"ok", p->ok}, {"retried", p->retried}, {"rejected", p->rejected}}, 3);
 	gauge(s, "wireprof_queue_windows", "Windows that wait in the queue on disk.", p->queued);
 	gauge(s, "wireprof_queue_bytes", "Bytes that wait in the queue on disk.", p->queued_bytes);
-	counter(s, "wireprof_queue_dropped_total", "Windows dropped because the queue was full.", p->dropped);
+	counter(s, "wireprof_queue_dropped_total", "Windows dropped because the queue was full, or their files were damaged or gone.", p->dropped);
 	counter(s, "wireprof_disk_errors_total", "Errors of the disk under the queue.", p->disk_errors);
 	counter(s, "wireprof_auth_errors_total", "Pushes that the server refused for their credentials.", p->auth_errors);
 }

@@ -191,13 +191,18 @@ static bool is_in(const char *path, const char *name_space)
 	return !strcmp(name, name_space);
 }
 
+bool in_first_pid_namespace(void)
+{
+	return is_in("/proc/self/ns/pid", FIRST_PID_NAMESPACE);
+}
+
 static void check_namespaces(void)
 {
 	if (!is_in("/proc/self/ns/user", FIRST_USER_NAMESPACE))
 		doctor_report(FINDING_FAIL, "user namespace",
 			      "one of its own, where capabilities do not count for BPF",
 			      "run outside of it: a rootless container cannot profile");
-	if (!is_in("/proc/self/ns/pid", FIRST_PID_NAMESPACE))
+	if (!in_first_pid_namespace())
 		doctor_report(FINDING_NOTE, "process namespace",
 			      "one of its own: processes outside are not seen",
 			      "docker run --pid=host, Kubernetes hostPID: true");

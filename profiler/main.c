@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wireprof: which database query every CPU sample was spent on. The subcommands, and nothing else. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "commands.h"
 #include "message.h"
 #include "version.h"
@@ -24,8 +26,21 @@ static void usage(FILE *to)
 	fputs("\nwireprof COMMAND --help tells more, wireprof --version which one this is.\n", to);
 }
 
+/* A descriptor that is opened later must not be taken for stdout or stderr. */
+static void open_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	open_standard_streams();
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

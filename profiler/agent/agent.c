@@ -34,6 +34,7 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error as others are */
 }
 
 /* Large blocks come and go with each window: they go back to the system at once, and threads have no heaps of their own. */
@@ -205,7 +206,23 @@ static void stop(struct agent *a, bool recorder_too, unsigned int grace_ms)
 	stop_outputs(a, grace_ms);
 }
 
-/* Of two sets of options, one is in use. Returns -errno where not even the old one works any more. */
+/* As far as it goes: what cannot be started again, which was said, is left out. Returns -errno where nothing is sampled then. */
+static int go_on(struct agent *a, const struct agent_options *options)
+{
+	int err = start(a, options);
+
+	if (!err)
+		return 0;
+	if (start_pusher(a))
+		message_warn("nothing is pushed until SIGHUP finds it mended");
+	if (options->out_dir && out_dir_open(options->out_dir, options->out_dir_bytes, &a->out_dir))
+		message_warn("no files are written until SIGHUP finds it mended");
+	if (start_http(a))
+		message_warn("nothing is served until SIGHUP finds it mended");
+	return a->recorder.kernel ? 0 : start_recorder(a);
+}
+
+/* Of two sets of options, one is in use. Returns -errno where nothing can be sampled any more. */
 static int reload(struct agent *a, int argc, char **argv, struct agent_options options[static 2], int *used)
 {
 	struct agent_options *old = &options[*used], *new = &options[!*used];
@@ -219,7 +236,7 @@ static int reload(struct agent *a, int argc, char **argv, struct agent_options o
 		message_verbosity = old->verbosity;
 		message_warn("going on with the configuration as it was");
 		agent_options_fini(new);
-		return start(a, old);
+		return go_on(a, old);
 	}
 	message_info("the configuration was read again");
 	agent_options_fini(old);
@@ -250,6 +267,11 @@ static void wait_for_work(const struct agent *a)
 
 static void every_second(struct agent *a)
 {
+	bool given = a->options->target.kind == TARGET_PIDS, over = given && !a->recorder.live;
+
+	if (over && !a->told_over)
+		message_warn("the processes given with -p have ended: there is nothing to profile any more");
+	a->told_over = over;
 	recorder_check_live(&a->recorder);
 	kernel_meter_tick(&a->meter);
 }

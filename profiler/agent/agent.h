@@ -37,6 +37,7 @@ struct agent {
 	uint64_t started_utc_ns;
 	uint64_t window_ns, window_utc_ns; /* when this one began: CLOCK_MONOTONIC, UTC */
 	uint64_t n_windows, n_failed;	   /* ended; of them, not turned into a profile, for want of memory */
+	bool told_over;	   /* that the processes given have ended */
 	size_t late_found;		   /* debug files that had come when names were looked up last */
 	/* What the recorders before this one counted: a counter does not go down because the configuration was read again. */
 	struct agent_counts {

@@ -206,7 +206,7 @@ static void fill_push(const struct agent *a, struct storage *s, struct metrics *
 		.rejected = c.rejected,
 		.queued = c.queued,
 		.queued_bytes = c.queued_bytes,
-		.dropped = c.dropped_full,
+		.dropped = c.dropped_full + c.broken,
 		.disk_errors = c.disk_errors,
 		.auth_errors = c.auth_errors,
 	};

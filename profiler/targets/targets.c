@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "containers.h"
+#include "../doctor_system.h"
 #include "../message.h"
 #include "targets.h"
 
@@ -104,6 +105,9 @@ static int find(struct targets *t, struct containers *containers, bool wait)
 int targets_find(struct targets *t, const struct target_options *options, struct containers *containers, bool wait)
 {
 	*t = (struct targets){.options = options, .wait = wait};
+	if (!in_first_pid_namespace())
+		message_warn("process ids are not the host's here, so that the wrong processes may be profiled: run it in the host's PID "
+			     "namespace (docker --pid=host, hostPID: true)");
 	if (options->kind == TARGET_PIDS)
 		return check_pids(options, wait);
 	return find(t, containers, wait);

@@ -158,6 +158,7 @@ class Targets(AgentTest):
             wait_for(lambda: agent.metric("wireprof_targets") == 0, what="the end to be seen")
             agent.wait_windows()
             self.assertEqual(agent.get("/healthz"), (200, "ok\n"))
+            self.assertEqual(agent.text().count("there is nothing to profile any more"), 1)
 
     def test_a_process_that_nobody_waited_for(self):
         """It has ended, if it still has a name: it is no target, so that whoever gets its id next is none."""
@@ -240,6 +241,22 @@ class Signals(AgentTest):
             agent.wait_windows(2)
             self.assertGreater(len(self.profiles(self.path("third"))), len(third))
 
+
+    def test_a_directory_that_has_gone(self):
+        """What cannot be started again is left out, until it can be; the agent goes on."""
+        process = self.start(self.compile("busy.c"))
+        out = self.path("parent/out")
+        os.makedirs(out)
+        self.config("pid = %d\nwindow = 1\nout-dir = %s\n" % (process.pid, out))
+        with Agent("--config", self.path("config")) as agent:
+            agent.wait_windows()
+            shutil.rmtree(self.path("parent"))
+            self.reload(agent, "no files are written until SIGHUP")
+            agent.wait_windows()
+            os.makedirs(self.path("parent"))
+            self.reload(agent, "configuration was read again")
+            agent.wait_windows(2)
+            self.assertTrue(self.profiles(out))
 
     def test_one_of_two_processes_has_ended(self):
         first, second = (self.start(self.compile("busy.c")) for _ in range(2))
