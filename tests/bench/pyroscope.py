@@ -61,7 +61,7 @@ def main():
         client = server.client()
         client.call("RPUSH", "list:numbers", *range(5000))
         client.close()
-        with Load([send_commands(server)], options.d + 5), \
+        with Load([send_commands(server)] * 4, options.d + 5), \
                 Agent("-p", server.pid, "-F", 999, "--service", service, "--pyroscope", options.url, "--queue-dir", directory) as agent:
             begin_ms, ran = int(time.time() * 1000) - 2000, schedstat(server.pid)[0]
             time.sleep(options.d)
