@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/uio.h>
 #include "attribute_internal.h"
+#include "clock.h"
 
 #define REPLY_MIX      16 /* divides a sample's weight evenly */
 #define LEARN_BYTES    256

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "clock.h"
 #include "kernel_names.h"
 #include "message.h"
 #include "processes.h"

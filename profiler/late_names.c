@@ -2,6 +2,7 @@
 /* See late_names.h. */
 #include <string.h>
 #include "../symbolizer/debuginfod.h"
+#include "clock.h"
 #include "late_names.h"
 #include "message.h"
 

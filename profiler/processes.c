@@ -4,22 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "message.h"
 #include "processes.h"
 
 #define PORT_BITMAP_BYTES    8192
 #define MAX_SEEN_OPERATIONS  512
 #define LISTENING_RETRY_NS   1000000000ull
-
-uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
 
 int processes_init(struct processes *p, struct kernel *kernel)
 {

@@ -140,6 +140,4 @@ const struct server_names *process_server(const struct processes *p, struct proc
 /* Whether the process, or another of its network namespace, listens on this TCP port. */
 bool process_listens(struct process *process, uint16_t port);
 
-uint64_t monotonic_ns(void);
-
 #endif

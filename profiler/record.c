@@ -7,13 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "child.h"
 #include "../symbolizer/debuginfod.h"
+#include "clock.h"
 #include "commands.h"
 #include "late_names.h"
 #include "message.h"
@@ -224,14 +223,6 @@ static void end_child(struct child *child)
 	child->pid = 0;
 }
 
-static double own_cpu_s(void)
-{
-	struct rusage u;
-
-	getrusage(RUSAGE_SELF, &u);
-	return u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
 static int build_profile(struct recorder *r, const struct record_options *o, struct profile *out)
 {
 	struct source_lines lines = {0};
@@ -262,7 +253,7 @@ static int finish(struct recorder *r, const struct record_options *o, const stru
 	profile.time_ns = start_utc_ns;
 	profile.duration_ns = end_ns - start_ns;
 	profile.command = target;
-	summary_make(r, &profile, own_cpu_s(), &summary);
+	summary_make(r, &profile, own_cpu_ns(false) / 1e9, &summary);
 	profile.comments = (const char *const *)summary.lines;
 	profile.n_comments = summary.n;
 	if (!r->n_samples)
@@ -281,7 +272,6 @@ static int run(struct recorder *r, const struct record_options *o, struct target
 {
 	struct child child = {0};
 	uint64_t start_ns, end_ns, start_utc_ns;
-	struct timespec utc;
 	int err;
 
 	err = targets_start(targets, r);
@@ -294,8 +284,7 @@ static int run(struct recorder *r, const struct record_options *o, struct target
 	if (err)
 		goto discard;
 	start_ns = monotonic_ns();
-	clock_gettime(CLOCK_REALTIME, &utc);
-	start_utc_ns = utc.tv_sec * 1000000000ull + utc.tv_nsec;
+	start_utc_ns = utc_ns();
 	if (child.pid) {
 		err = child_release(&child);
 		if (err) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "../symbolizer/go_layout.h"
+#include "clock.h"
 #include "message.h"
 #include "recorder.h"
 

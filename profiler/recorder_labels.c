@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The labels of a sample (DESIGN.md, "Labels"): see recorder.h. */
 #include <string.h>
+#include "clock.h"
 #include "recorder.h"
 
 #define MAX_LABELS 16 /* of a sample; thirteen are in use */

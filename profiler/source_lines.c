@@ -5,6 +5,7 @@
 #include <string.h>
 #include "../symbolizer/demangle.h"
 #include "../symbolizer/elf_lines.h"
+#include "clock.h"
 #include "message.h"
 #include "source_lines.h"
 

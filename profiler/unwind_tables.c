@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "../bpf/events.h"
+#include "clock.h"
 #include "intern.h"
 #include "kernel.h"
 #include "message.h"
@@ -118,21 +119,19 @@ static struct unwind_table *most_wanted(struct unwind_tables *t)
 
 static void build_one(struct unwind_tables *t, struct unwind_table *table)
 {
-	struct timespec from, to;
+	uint64_t begun_ns = monotonic_ns();
 	int err, fd;
 
-	clock_gettime(CLOCK_MONOTONIC, &from);
 	if (table->text_end - table->text > LARGE_TEXT_BYTES)
 		publish(t, table, build(table, elf_object_described_rows, &err));
 	fd = build(table, elf_object_unwind_rows, &err);
 	elf_object_forget_pages(table->elf);
-	clock_gettime(CLOCK_MONOTONIC, &to);
 	if (err)
 		message_verbose("no unwind rows for %s: %s", elf_object_name(table->elf), strerror(-err));
 	else
 		message_verbose("%s: %llu unwind rows, %.1f ms", elf_object_name(table->elf),
 				(unsigned long long)table->rows,
-				(to.tv_sec - from.tv_sec) * 1e3 + (to.tv_nsec - from.tv_nsec) / 1e6);
+				(monotonic_ns() - begun_ns) / 1e6);
 	pthread_mutex_lock(&t->lock);
 	publish(t, table, fd);
 	t->totals.failed += !!err;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "../../symbolizer/debuginfod.h"
+#include "../clock.h"
 #include "agent.h"
 #include "../commands.h"
 #include "../message.h"
@@ -155,7 +156,7 @@ static int start_recorder(struct agent *a)
 		return err;
 	}
 	kernel_meter_init(&a->meter, a->recorder.kernel);
-	agent_begin_window(a, monotonic_ns(), agent_utc_ns());
+	agent_begin_window(a, monotonic_ns(), utc_ns());
 	return 0;
 }
 
@@ -343,7 +344,7 @@ int command_agent(int argc, char **argv)
 	keep_memory_small();
 	catch_signals();
 	survive_truncated_files();
-	agent.started_utc_ns = agent_utc_ns();
+	agent.started_utc_ns = utc_ns();
 	err = debuginfod_start();
 	if (err)
 		message_warn("debuginfod is not asked: %s", strerror(-err));

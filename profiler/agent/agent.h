@@ -46,10 +46,8 @@ struct agent {
 	} before;
 };
 
-void agent_begin_window(struct agent *a, uint64_t now_ns, uint64_t utc_ns);
+void agent_begin_window(struct agent *a, uint64_t now_ns, uint64_t now_utc_ns);
 void agent_end_window(struct agent *a);
-
-uint64_t agent_utc_ns(void);
 
 /* What the server answers; `context` is the agent. */
 extern const struct http_route agent_routes[];

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include "../../out/metrics.h"
 #include "../../out/writer.h"
+#include "../clock.h"
 #include "agent.h"
 #include "counter_metrics.h"
 #include "../version.h"
@@ -97,20 +97,6 @@ static int make_page(void *context, const char *query, char **body, size_t *byte
 }
 
 /* --- metrics --- */
-
-static uint64_t own_cpu_ns(void)
-{
-	uint64_t ns = 0;
-
-	for (int i = 0; i < 2; i++) {
-		struct rusage u;
-
-		getrusage(i ? RUSAGE_CHILDREN : RUSAGE_SELF, &u);
-		ns += (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000ull +
-		      (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000ull;
-	}
-	return ns;
-}
 
 static uint64_t resident_bytes(void)
 {
@@ -243,7 +229,7 @@ static int make_metrics(void *context, const char *query, char **body, size_t *b
 		.version = WIREPROF_VERSION,
 		.hook = receive_hook_name(kernel_hook(a->recorder.kernel)),
 		.start_time_ns = a->started_utc_ns,
-		.own_cpu_ns = own_cpu_ns(),
+		.own_cpu_ns = own_cpu_ns(true),
 		.resident_bytes = resident_bytes(),
 		.open_descriptors = open_descriptors(),
 		.targets = a->recorder.live,

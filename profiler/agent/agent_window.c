@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "../../out/pyroscope.h"
 #include "../../symbolizer/debuginfod.h"
+#include "../clock.h"
 #include "agent.h"
 #include "class_limit.h"
 #include "../intern.h"
@@ -17,18 +17,10 @@
 #define IDLE_OBJECTS	 64
 #define LINES_MS	 2000 /* to read source lines: nothing else is done meanwhile */
 
-uint64_t agent_utc_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-void agent_begin_window(struct agent *a, uint64_t now_ns, uint64_t utc_ns)
+void agent_begin_window(struct agent *a, uint64_t now_ns, uint64_t now_utc_ns)
 {
 	a->window_ns = now_ns;
-	a->window_utc_ns = utc_ns;
+	a->window_utc_ns = now_utc_ns;
 	aggregate_begin_window(&a->recorder.aggregate);
 }
 
@@ -142,11 +134,11 @@ static void forget(struct agent *a)
 void agent_end_window(struct agent *a)
 {
 	struct bodies bodies = {0};
-	uint64_t now_ns, utc_ns;
+	uint64_t now_ns, now_utc_ns;
 
 	recorder_drain(&a->recorder);
 	now_ns = monotonic_ns();
-	utc_ns = agent_utc_ns();
+	now_utc_ns = utc_ns();
 	recorder_end_window(&a->recorder);
 	take_late_names(a);
 	a->n_windows++;
@@ -158,6 +150,6 @@ void agent_end_window(struct agent *a)
 	}
 	class_counters_expire(a->classes, now_ns);
 	forget(a);
-	agent_begin_window(a, now_ns, utc_ns); /* what was sampled since is still to be drained */
+	agent_begin_window(a, now_ns, now_utc_ns); /* what was sampled since is still to be drained */
 	submit(a, &bodies);
 }

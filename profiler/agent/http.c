@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "../clock.h"
 #include "http.h"
 #include "http_body.h"
 #include "http_connections.h"
@@ -145,7 +146,7 @@ static int route_body(struct http *h, size_t route, const char *query, struct ht
 	size_t bytes = 0;
 	int ret;
 
-	if (k->body && http_now_ms() < k->until_ms && !strcmp(k->query, query)) {
+	if (k->body && monotonic_ms() < k->until_ms && !strcmp(k->query, query)) {
 		k->body->references++;
 		*out = k->body;
 		return 0;
@@ -165,7 +166,7 @@ static int route_body(struct http *h, size_t route, const char *query, struct ht
 	if (k->query) {
 		(*out)->references++;
 		k->body = *out;
-		k->until_ms = http_now_ms() + r->keep_ms;
+		k->until_ms = monotonic_ms() + r->keep_ms;
 	}
 	return 0;
 }
@@ -323,7 +324,7 @@ static void opened_or_closed(void *context, struct MHD_Connection *connection, v
 
 static void forget_old(struct http *h)
 {
-	uint64_t now = http_now_ms();
+	uint64_t now = monotonic_ms();
 
 	for (size_t i = 0; i < h->n_routes; i++)
 		if (h->kept[i].body && now >= h->kept[i].until_ms)
@@ -341,7 +342,7 @@ void http_run(struct http *h)
 
 int http_timeout_ms(const struct http *h)
 {
-	uint64_t now = http_now_ms(), until = UINT64_MAX;
+	uint64_t now = monotonic_ms(), until = UINT64_MAX;
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)

@@ -4,20 +4,12 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+#include "../clock.h"
 #include "http_connections.h"
 
 #define REQUEST_WHEN_FULL_MS 1000 /* while others wait for a connection */
 #define N_PLACES	     (sizeof(((struct http_connections *)0)->places) / sizeof(struct http_connection))
-
-uint64_t http_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 void http_connections_init(struct http_connections *c, uint64_t request_ms, uint64_t answer_ms)
 {
@@ -46,7 +38,7 @@ struct http_connection *http_connection_opened(struct http_connections *c, int f
 	for (size_t i = 0; i < N_PLACES; i++) {
 		if (c->places[i].fd >= 0)
 			continue;
-		c->places[i] = (struct http_connection){.fd = fd, .since_ms = http_now_ms()};
+		c->places[i] = (struct http_connection){.fd = fd, .since_ms = monotonic_ms()};
 		return &c->places[i];
 	}
 	return NULL;
@@ -64,7 +56,7 @@ void http_connection_turns(struct http_connection *connection, bool answering)
 	if (!connection)
 		return;
 	connection->answering = answering;
-	connection->since_ms = http_now_ms();
+	connection->since_ms = monotonic_ms();
 }
 
 bool http_connections_full(const struct http_connections *c)
@@ -97,7 +89,7 @@ uint64_t http_connections_next_ms(const struct http_connections *c)
 
 void http_connections_end_slow(struct http_connections *c)
 {
-	uint64_t now = http_now_ms();
+	uint64_t now = monotonic_ms();
 
 	for (size_t i = 0; i < N_PLACES; i++) {
 		if (now < must_end_ms(c, &c->places[i]))

@@ -30,7 +30,6 @@ struct http_connections {
 	int listen_fd, spare_fd; /* the latter is of nothing: see http_connections_turn_away() */
 };
 
-uint64_t http_now_ms(void);
 
 void http_connections_init(struct http_connections *c, uint64_t request_ms, uint64_t answer_ms);
 void http_connections_listen(struct http_connections *c, int fd);

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+#include "../clock.h"
 #include "../message.h"
 #include "push_http.h"
 #include "push_reply.h"
@@ -31,14 +31,6 @@ struct push_http {
 	size_t reply_bytes;
 	_Atomic uint64_t abort_at_ms; /* 0: never */
 };
-
-uint64_t push_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static char *url_part(CURLU *u, CURLUPart part)
 {
@@ -245,7 +237,7 @@ static void wipe_list(struct curl_slist *list)
 /* How long to wait for the network at most; 0 where the time is up. */
 static int poll_ms(const struct push_http *h)
 {
-	uint64_t abort_at = atomic_load(&h->abort_at_ms), now = push_now_ms();
+	uint64_t abort_at = atomic_load(&h->abort_at_ms), now = monotonic_ms();
 
 	if (!abort_at)
 		return POLL_MS;

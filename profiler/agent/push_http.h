@@ -40,6 +40,5 @@ void push_http_post(struct push_http *h, const struct push_headers *headers, con
  * (CLOCK_MONOTONIC; milliseconds). */
 void push_http_abort_at(struct push_http *h, uint64_t when_ms);
 
-uint64_t push_now_ms(void);
 
 #endif

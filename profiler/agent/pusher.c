@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include "../clock.h"
 #include "../message.h"
 #include "out/pyroscope.h"
 #include "push_http.h"
@@ -85,7 +86,7 @@ static bool time_is_up(struct pusher *p)
 	bool up;
 
 	pthread_mutex_lock(&p->lock);
-	up = p->stop && push_now_ms() >= p->stop_at_ms;
+	up = p->stop && monotonic_ms() >= p->stop_at_ms;
 	pthread_mutex_unlock(&p->lock);
 	return up;
 }
@@ -94,7 +95,7 @@ static bool time_is_up(struct pusher *p)
  * before) is given. */
 static void wait_ms(struct pusher *p, uint64_t ms, const uint64_t *kicks)
 {
-	uint64_t until_ms = push_now_ms() + ms;
+	uint64_t until_ms = monotonic_ms() + ms;
 	struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000};
 
 	pthread_mutex_lock(&p->lock);
@@ -199,13 +200,10 @@ static void drop_body(struct pusher *p, const struct spool_body *b, const char *
 
 static void sent(struct pusher *p, const struct spool_body *b)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
 	pthread_mutex_lock(&p->lock);
 	p->counts.pushed += pyroscope_profiles(b->data, b->bytes);
 	p->counts.pushed_bytes += b->bytes;
-	p->counts.last_push_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	p->counts.last_push_ns = utc_ns();
 	pthread_mutex_unlock(&p->lock);
 	spool_remove(p->spool, b->id);
 	if (b->id == p->head.id)
@@ -374,7 +372,7 @@ static void init_lock(struct pusher *p)
 	pthread_cond_init(&p->changed, &attr);
 	pthread_condattr_destroy(&attr);
 	if (getrandom(&p->seed, sizeof(p->seed), GRND_NONBLOCK) != sizeof(p->seed))
-		p->seed = (unsigned int)push_now_ms();
+		p->seed = (unsigned int)monotonic_ms();
 }
 
 static void free_pusher(struct pusher *p)
@@ -446,7 +444,7 @@ void pusher_submit(struct pusher *p, const void *body, size_t bytes)
 
 void pusher_stop(struct pusher *p, unsigned int grace_ms)
 {
-	uint64_t until = push_now_ms() + grace_ms;
+	uint64_t until = monotonic_ms() + grace_ms;
 
 	if (!p)
 		return;

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "../clock.h"
 #include "../intern.h"
 #include "../message.h"
 #include "spool.h"
@@ -39,11 +39,8 @@ struct spool {
 
 static uint64_t next_id(struct spool *s)
 {
-	struct timespec now;
-	uint64_t us;
+	uint64_t us = utc_ns() / 1000;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	s->last_id = us > s->last_id ? us : s->last_id + 1;
 	return s->last_id;
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "../clock.h"
 #include "container_state.h"
 #include "../intern.h"
 
@@ -205,7 +206,6 @@ static bool is_unchanged(const struct container_file *f, const struct stat *st)
 static void take_file(struct scan *c, int fd, const struct stat *st)
 {
 	struct container_file *f = file_of(c->state, c->path, &c->hint);
-	struct timespec now;
 
 	if (!f)
 		f = add_file(c->state, c->path);
@@ -215,13 +215,12 @@ static void take_file(struct scan *c, int fd, const struct stat *st)
 	c->state->has_users_files |= c->pattern->place != SYSTEM;
 	if (is_unchanged(f, st))
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
 	f->owner = c->pattern->place == SYSTEM ? 0 : st->st_uid;
 	f->device = st->st_dev;
 	f->inode = st->st_ino;
 	f->size = st->st_size;
 	f->changed_ns = nanoseconds(st->st_ctim);
-	f->read_ns = nanoseconds(now);
+	f->read_ns = utc_ns();
 	parse(c->state, f, c->pattern, c->id, fd);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "../clock.h"
 #include "cgroup_mounts.h"
 #include "containers_internal.h"
 #include "../intern.h"

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "../clock.h"
 #include "containers.h"
 #include "../doctor_system.h"
 #include "../message.h"

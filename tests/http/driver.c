@@ -16,6 +16,7 @@
 #include "out/writer.h"
 #include "profiler/agent/http.h"
 #include "profiler/agent/http_connections.h"
+#include "profiler/clock.h"
 #include "tests/http/sample_metrics.h"
 #include "tests/sample_profile.h"
 
@@ -153,18 +154,18 @@ static const struct http_route routes[] = {
 static void loop(struct driver *d)
 {
 	struct pollfd fds[] = {{.fd = http_fd(d->http), .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
-	uint64_t tick = http_now_ms();
+	uint64_t tick = monotonic_ms();
 
 	while (!fds[1].revents) {
-		uint64_t before, now = http_now_ms();
+		uint64_t before, now = monotonic_ms();
 		int wait = tick + TICK_MS > now ? (int)(tick + TICK_MS - now) : 0;
 		int http_wait = http_timeout_ms(d->http);
 
 		if (poll(fds, 2, http_wait >= 0 && http_wait < wait ? http_wait : wait) < 0 && errno != EINTR)
 			return;
-		before = http_now_ms();
+		before = monotonic_ms();
 		http_run(d->http);
-		now = http_now_ms();
+		now = monotonic_ms();
 		d->turns++;
 		if (now - before > d->longest_ms)
 			d->longest_ms = now - before;
