@@ -12,29 +12,11 @@
 #include <unistd.h>
 #include "capability.h"
 #include "doctor_system.h"
+#include "namespaces.h"
+#include "sysctl.h"
+#include "targets/cgroup_mounts.h"
 
 #define MIB (1024 * 1024.0)
-
-/* Inode numbers of the machine's own namespaces, proc_ns.h of the kernel. */
-#define FIRST_PID_NAMESPACE  "pid:[4026531836]"
-#define FIRST_USER_NAMESPACE "user:[4026531837]"
-
-/* A number out of /proc/sys, or `otherwise` if there is none. */
-static long setting(const char *name, long otherwise)
-{
-	char path[128];
-	long value;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/sys/%s", name);
-	f = fopen(path, "re");
-	if (!f)
-		return otherwise;
-	if (fscanf(f, "%ld", &value) != 1) /* NOLINT(cert-err34-c) */
-		value = otherwise;
-	fclose(f);
-	return value;
-}
 
 /* --- the kernel --- */
 
@@ -86,9 +68,9 @@ static void check_lockdown(void)
 
 static void check_settings(void)
 {
-	long paranoid = setting("kernel/perf_event_paranoid", 2), pointers = setting("kernel/kptr_restrict", 0),
-	     unprivileged = setting("kernel/unprivileged_bpf_disabled", 0),
-	     ptrace = setting("kernel/yama/ptrace_scope", 0);
+	long paranoid = sysctl_number("kernel/perf_event_paranoid", 2), pointers = sysctl_number("kernel/kptr_restrict", 0),
+	     unprivileged = sysctl_number("kernel/unprivileged_bpf_disabled", 0),
+	     ptrace = sysctl_number("kernel/yama/ptrace_scope", 0);
 	char state[160];
 
 	snprintf(state, sizeof(state),
@@ -180,25 +162,9 @@ void doctor_check_capabilities(void)
 
 /* --- where we are --- */
 
-static bool is_in(const char *path, const char *name_space)
-{
-	char name[64];
-	ssize_t n = readlink(path, name, sizeof(name) - 1);
-
-	if (n < 0)
-		return true; /* a kernel without them */
-	name[n] = '\0';
-	return !strcmp(name, name_space);
-}
-
-bool in_first_pid_namespace(void)
-{
-	return is_in("/proc/self/ns/pid", FIRST_PID_NAMESPACE);
-}
-
 static void check_namespaces(void)
 {
-	if (!is_in("/proc/self/ns/user", FIRST_USER_NAMESPACE))
+	if (!in_first_user_namespace())
 		doctor_report(FINDING_FAIL, "user namespace",
 			      "one of its own, where capabilities do not count for BPF",
 			      "run outside of it: a rootless container cannot profile");
@@ -274,22 +240,20 @@ const char *doctor_seccomp(void)
 /* For -c and --cgroup: "v2 at /sys/fs/cgroup/unified, v1: cpu memory". */
 static void check_cgroups(void)
 {
-	char line[4096], v2[256] = "", v1[256] = "", state[600];
-	FILE *f = fopen("/proc/self/mounts", "re");
+	char v2[256] = "", v1[256] = "", state[600];
+	struct cgroup_mounts mounts;
 	size_t used = 0;
 
-	while (f && fgets(line, sizeof(line), f)) {
-		char where[256], type[32];
+	cgroup_mounts_read("", &mounts);
+	for (size_t i = 0; i < mounts.n; i++) {
+		const struct cgroup_mount *m = &mounts.list[i];
 
-		if (sscanf(line, "%*s %255s %31s", where, type) != 2)
-			continue;
-		if (!strcmp(type, "cgroup2") && !*v2)
-			snprintf(v2, sizeof(v2), "v2 at %.200s", where);
-		else if (!strcmp(type, "cgroup") && used < sizeof(v1))
-			used += snprintf(v1 + used, sizeof(v1) - used, " %.60s", strrchr(where, '/') + 1);
+		if (m->v2 && !*v2)
+			snprintf(v2, sizeof(v2), "v2 at %.200s", m->path);
+		else if (!m->v2 && used < sizeof(v1))
+			used += snprintf(v1 + used, sizeof(v1) - used, " %.60s", strrchr(m->path, '/') + 1);
 	}
-	if (f)
-		fclose(f);
+	cgroup_mounts_fini(&mounts);
 	snprintf(state, sizeof(state), "%s%s%s%s", v2, *v2 && *v1 ? ", " : "", *v1 ? "v1:" : "", v1);
 	doctor_report(*state ? FINDING_OK : FINDING_NOTE, "cgroups", *state ? state : "not mounted here",
 		      "-c and --cgroup find nothing: mount /sys/fs/cgroup of the host, read-only");

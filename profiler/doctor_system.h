@@ -3,8 +3,6 @@
 #ifndef WIREPROF_DOCTOR_SYSTEM_H
 #define WIREPROF_DOCTOR_SYSTEM_H
 
-#include <stdbool.h>
-
 enum finding {
 	FINDING_OK,
 	FINDING_NOTE, /* recording works, and something is missing from it */
@@ -20,8 +18,5 @@ void doctor_check_surroundings(void); /* namespaces, security modules, cgroups *
 
 /* What else may stand behind "Operation not permitted", for an advice: a filter of system calls; or NULL. */
 const char *doctor_seccomp(void);
-
-/* Whether process ids here are those that the kernel side sees: not in a container with ids of its own. */
-bool in_first_pid_namespace(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include "capability.h"
 #include "kernel_internal.h"
 #include "message.h"
+#include "sysctl.h"
 
 static int libbpf_message(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -222,18 +223,10 @@ static int open_cpu_clock(int cpu, unsigned int frequency_hz)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The kernel lowers it by itself, where sampling took too long. UINT_MAX: unknown. */
+/* The kernel lowers it by itself, where sampling took too long. */
 static unsigned int max_sample_rate(void)
 {
-	FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
-	unsigned int hz = UINT_MAX;
-
-	if (!f)
-		return hz;
-	if (fscanf(f, "%u", &hz) != 1)
-		hz = UINT_MAX;
-	fclose(f);
-	return hz;
+	return sysctl_number("kernel/perf_event_max_sample_rate", UINT_MAX);
 }
 
 static int attach_sampler(struct kernel *k)

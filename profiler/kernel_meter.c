@@ -7,19 +7,7 @@
 #include "kernel_internal.h"
 #include "kernel_meter.h"
 #include "message.h"
-
-static bool sysctl_is_on(void)
-{
-	FILE *f = fopen("/proc/sys/kernel/bpf_stats_enabled", "re");
-	int on = 0;
-
-	if (!f)
-		return false;
-	if (fscanf(f, "%d", &on) != 1)
-		on = 0;
-	fclose(f);
-	return on;
-}
+#include "sysctl.h"
 
 static struct metered *metered(struct kernel_meter *m, const char *name)
 {
@@ -62,7 +50,7 @@ void kernel_meter_init(struct kernel_meter *m, const struct kernel *k)
 	m->kernel = k;
 	m->ticks = 0;
 	m->refused = false;
-	m->always = sysctl_is_on();
+	m->always = sysctl_number("kernel/bpf_stats_enabled", 0);
 	for (size_t i = 0; i < m->n; i++)
 		m->programs[i].seen_ns = m->programs[i].seen_runs = 0;
 	look(m, 0);

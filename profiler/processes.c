@@ -52,40 +52,47 @@ struct process *processes_find(const struct processes *p, pid_t pid)
 	return NULL;
 }
 
-pid_t process_of_thread(pid_t tid)
+struct status {
+	char state;
+	int tgid, threads;
+};
+
+/* Returns 0 or -errno. */
+static int read_status(pid_t tid, struct status *out)
 {
 	char path[64], line[256];
-	pid_t tgid = 0;
 	FILE *f;
 
+	*out = (struct status){.state = 'X', .threads = 1};
 	snprintf(path, sizeof(path), "/proc/%d/status", tid);
 	f = fopen(path, "re");
 	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "Tgid: %d", &tgid) == 1)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		sscanf(line, "State: %c", &out->state);
+		sscanf(line, "Tgid: %d", &out->tgid);
+		if (sscanf(line, "Threads: %d", &out->threads) == 1)
 			break;
+	}
 	fclose(f);
-	return tgid;
+	return 0;
+}
+
+pid_t process_of_thread(pid_t tid)
+{
+	struct status s;
+
+	return read_status(tid, &s) ? 0 : s.tgid;
 }
 
 bool process_is_over(pid_t pid)
 {
-	char path[64], line[256], state = 'X';
-	int threads = 1;
-	FILE *f;
+	struct status s;
+	int err = read_status(pid, &s);
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return errno == ENOENT;
-	while (fgets(line, sizeof(line), f)) {
-		sscanf(line, "State: %c", &state);
-		if (sscanf(line, "Threads: %d", &threads) == 1)
-			break;
-	}
-	fclose(f);
-	return (state == 'Z' || state == 'X') && threads <= 1; /* the first thread may end before the others */
+	if (err)
+		return err == -ENOENT;
+	return (s.state == 'Z' || s.state == 'X') && s.threads <= 1; /* the first thread may end before the others */
 }
 
 void process_read_comm(struct process *process)

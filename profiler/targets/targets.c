@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include "../clock.h"
 #include "containers.h"
-#include "../doctor_system.h"
 #include "../message.h"
+#include "../namespaces.h"
 #include "targets.h"
 
 #define CHECK_NS      1000000000ull
