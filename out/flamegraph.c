@@ -48,7 +48,7 @@ struct page_stack {
 
 struct page {
 	const struct profile *p;
-	struct stream stream;
+	struct stream *stream;
 	struct frame *frames;
 	uint32_t n_frames;
 	uint32_t *table; /* open addressing, frame index + 1 */
@@ -86,8 +86,8 @@ static void json_string(struct stream *s, const char *text)
 
 static void json_number(struct page *g, const char *before, uint64_t number)
 {
-	stream_puts(&g->stream, before);
-	stream_number(&g->stream, number);
+	stream_puts(g->stream, before);
+	stream_number(g->stream, number);
 }
 
 static uint32_t page_string(struct page *g, uint32_t string)
@@ -237,7 +237,7 @@ static int make_stacks(struct page *g)
 static void put_head(struct page *g)
 {
 	const struct profile *p = g->p;
-	struct stream *s = &g->stream;
+	struct stream *s = g->stream;
 
 	stream_puts(s, "{\"command\":");
 	json_string(s, p->command ? p->command : "");
@@ -254,7 +254,7 @@ static void put_head(struct page *g)
 
 static void put_frames(struct page *g)
 {
-	stream_puts(&g->stream, ",\n\"frames\":[");
+	stream_puts(g->stream, ",\n\"frames\":[");
 	for (uint32_t i = 0; i < g->n_frames; i++) {
 		const struct frame *frame = &g->frames[i];
 
@@ -264,14 +264,14 @@ static void put_frames(struct page *g)
 		json_number(g, ",", frame->line);
 		json_number(g, ",", frame->flags);
 	}
-	stream_puts(&g->stream, "]");
+	stream_puts(g->stream, "]");
 }
 
 static void put_stacks(struct page *g)
 {
 	const struct page_stack *last = NULL;
 
-	stream_puts(&g->stream, ",\n\"stacks\":[");
+	stream_puts(g->stream, ",\n\"stacks\":[");
 	for (size_t i = 0; i < g->p->n_stacks; i++) {
 		const struct page_stack *stack = &g->stacks[i];
 		uint32_t shared = 0;
@@ -287,7 +287,7 @@ static void put_stacks(struct page *g)
 			json_number(g, ",", stack->frames[j]);
 		last = stack;
 	}
-	stream_puts(&g->stream, "]");
+	stream_puts(g->stream, "]");
 }
 
 static void put_labelset(struct page *g, const struct profile_labelset *set)
@@ -301,7 +301,7 @@ static void put_labelset(struct page *g, const struct profile_labelset *set)
 		json_number(g, separator, page_string(g, label->key));
 		if (label->unit) {
 			snprintf(number, sizeof(number), ",\"%lld\"", (long long)label->number);
-			stream_puts(&g->stream, number);
+			stream_puts(g->stream, number);
 		} else {
 			json_number(g, ",", page_string(g, label->value));
 		}
@@ -311,13 +311,13 @@ static void put_labelset(struct page *g, const struct profile_labelset *set)
 
 static void put_labelsets(struct page *g)
 {
-	stream_puts(&g->stream, ",\n\"labelsets\":[");
+	stream_puts(g->stream, ",\n\"labelsets\":[");
 	for (size_t i = 0; i < g->p->n_labelsets; i++) {
-		stream_puts(&g->stream, i ? ",[" : "[");
+		stream_puts(g->stream, i ? ",[" : "[");
 		put_labelset(g, &g->p->labelsets[i]);
-		stream_puts(&g->stream, "]");
+		stream_puts(g->stream, "]");
 	}
-	stream_puts(&g->stream, "]");
+	stream_puts(g->stream, "]");
 }
 
 static int compare_samples(const void *a, const void *b)
@@ -343,7 +343,7 @@ static int put_samples(struct page *g)
 		sorted[i].stack = g->stack_rank[sorted[i].stack];
 	}
 	qsort(sorted, n, sizeof(*sorted), compare_samples);
-	stream_puts(&g->stream, ",\n\"samples\":[");
+	stream_puts(g->stream, ",\n\"samples\":[");
 	for (size_t i = 0, next; i < n; i = next) {
 		uint64_t weight = 0;
 
@@ -355,7 +355,7 @@ static int put_samples(struct page *g)
 		last_stack = sorted[i].stack;
 		separator = ",";
 	}
-	stream_puts(&g->stream, "]");
+	stream_puts(g->stream, "]");
 	free(sorted);
 	return 0;
 }
@@ -371,12 +371,12 @@ static int put_json(struct page *g)
 	ret = put_samples(g);
 	if (ret)
 		return ret;
-	stream_puts(&g->stream, ",\n\"strings\":[");
+	stream_puts(g->stream, ",\n\"strings\":[");
 	for (uint32_t i = 0; i < g->n_used_strings; i++) {
-		stream_puts(&g->stream, i ? ",\n" : "\n");
-		json_string(&g->stream, g->p->strings[g->used_strings[i]]);
+		stream_puts(g->stream, i ? ",\n" : "\n");
+		json_string(g->stream, g->p->strings[g->used_strings[i]]);
 	}
-	stream_puts(&g->stream, "]}");
+	stream_puts(g->stream, "]}");
 	return 0;
 }
 
@@ -409,29 +409,38 @@ static void page_free(struct page *g)
 	free(g);
 }
 
-int flamegraph_write(const struct profile *p, int fd)
+int flamegraph_put(const struct profile *p, struct stream *stream)
 {
 	const char *page = (const char *)page_html, *end = page + sizeof(page_html);
 	const char *cut = memmem(page, sizeof(page_html), marker, sizeof(marker) - 1);
 	struct page *g = calloc(1, sizeof(*g));
-	int ret = -ENOMEM;
+	int ret;
 
 	assert(cut);
 	if (!g)
 		return -ENOMEM;
 	g->p = p;
-	stream_init(&g->stream, fd);
+	g->stream = stream;
 	ret = page_make(g);
 	if (ret)
 		goto out;
-	stream_write(&g->stream, page, (size_t)(cut - page));
+	stream_write(stream, page, (size_t)(cut - page));
 	ret = put_json(g);
 	if (ret)
 		goto out;
 	cut += sizeof(marker) - 1;
-	stream_write(&g->stream, cut, (size_t)(end - cut));
-	ret = stream_flush(&g->stream);
+	stream_write(stream, cut, (size_t)(end - cut));
 out:
 	page_free(g);
 	return ret;
+}
+
+int flamegraph_write(const struct profile *p, int fd)
+{
+	struct stream stream;
+	int ret;
+
+	stream_init(&stream, fd);
+	ret = flamegraph_put(p, &stream);
+	return ret ? ret : stream_flush(&stream);
 }

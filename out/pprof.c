@@ -422,17 +422,18 @@ int pprof_measure(const struct profile *p, struct pprof_rounding rounding, size_
 int pprof_pack(const struct profile *p, struct pprof_rounding *rounding, uint8_t **out, size_t *bytes)
 {
 	struct pprof *w = pprof_new(p, SINK_MEMORY, -1);
+	char *data;
 	int ret;
 
 	if (!w)
 		return -ENOMEM;
 	w->rounding = *rounding;
 	ret = put_all(w);
+	if (!ret)
+		ret = stream_take(&w->sink.stream, &data, bytes);
 	if (!ret) {
 		*rounding = w->rounding;
-		*out = w->sink.memory;
-		*bytes = w->sink.used;
-		w->sink.memory = NULL;
+		*out = (uint8_t *)data;
 	}
 	pprof_free(w);
 	return ret;

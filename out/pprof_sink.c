@@ -6,30 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-int reserve(void *array, size_t *room, size_t wanted, size_t element)
-{
-	void *grown;
-
-	if (wanted <= *room)
-		return 0;
-	wanted += wanted / 2 + 16;
-	memcpy(&grown, array, sizeof(grown));
-	grown = realloc(grown, wanted * element);
-	if (!grown)
-		return -ENOMEM;
-	memcpy(array, &grown, sizeof(grown));
-	*room = wanted;
-	return 0;
-}
-
 int pprof_sink_open(struct pprof_sink *sink, int kind, int fd)
 {
 	sink->kind = kind;
-	sink->plain = sink->used = sink->room = 0;
-	sink->memory = NULL;
+	sink->plain = 0;
 	memset(&sink->zip, 0, sizeof(sink->zip));
+	sink->block = (struct stream_block){0};
 	if (kind == SINK_STREAM)
 		stream_init(&sink->stream, fd);
+	else
+		stream_init_memory(&sink->stream, &sink->block);
 	if (kind == SINK_MEASURE)
 		return 0;
 	/*
@@ -42,26 +28,10 @@ int pprof_sink_open(struct pprof_sink *sink, int kind, int fd)
 	return 0;
 }
 
-static int put_zipped(struct pprof_sink *sink, const uint8_t *data, size_t len)
-{
-	int ret;
-
-	if (sink->kind == SINK_STREAM) {
-		stream_write(&sink->stream, data, len);
-		return sink->stream.err;
-	}
-	ret = reserve(&sink->memory, &sink->room, sink->used + len, 1);
-	if (!ret && len)
-		memcpy(sink->memory + sink->used, data, len);
-	if (!ret)
-		sink->used += len;
-	return ret;
-}
-
 static int zip_write(struct pprof_sink *sink, const uint8_t *data, size_t len, int flush)
 {
 	uint8_t zipped[4096];
-	int status, ret;
+	int status;
 
 	sink->zip.next_in = (Bytef *)data;
 	sink->zip.avail_in = (uInt)len;
@@ -71,9 +41,9 @@ static int zip_write(struct pprof_sink *sink, const uint8_t *data, size_t len, i
 		status = deflate(&sink->zip, flush);
 		if (status == Z_STREAM_ERROR)
 			return -EIO;
-		ret = put_zipped(sink, zipped, sizeof(zipped) - sink->zip.avail_out);
-		if (ret)
-			return ret;
+		stream_write(&sink->stream, zipped, sizeof(zipped) - sink->zip.avail_out);
+		if (sink->stream.err)
+			return sink->stream.err;
 	} while (!sink->zip.avail_out || (flush == Z_FINISH && status != Z_STREAM_END));
 	return 0;
 }
@@ -103,5 +73,5 @@ void pprof_sink_close(struct pprof_sink *sink)
 {
 	if (sink->kind != SINK_MEASURE)
 		deflateEnd(&sink->zip);
-	free(sink->memory);
+	free(sink->block.data);
 }

@@ -15,8 +15,7 @@ struct pprof_sink {
 	size_t plain; /* bytes so far, before compression */
 	z_stream zip;
 	struct stream stream;
-	uint8_t *memory; /* the receiver's, once it is finished */
-	size_t used, room;
+	struct stream_block block; /* of SINK_MEMORY: stream_take() gives it away */
 };
 
 /* Returns 0 or -errno; then there is nothing to close. `fd` is for SINK_STREAM. */
@@ -24,8 +23,5 @@ int pprof_sink_open(struct pprof_sink *sink, int kind, int fd);
 int pprof_sink_write(struct pprof_sink *sink, const uint8_t *data, size_t len);
 int pprof_sink_finish(struct pprof_sink *sink); /* the end of the gzip file */
 void pprof_sink_close(struct pprof_sink *sink); /* frees what was not taken */
-
-/* Grows an array that is reused. Returns 0 or -ENOMEM. */
-int reserve(void *array, size_t *room, size_t wanted, size_t element);
 
 #endif

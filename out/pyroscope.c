@@ -276,50 +276,13 @@ int pyroscope_encode(const struct profile *p, const struct pyroscope_options *op
 	return ret;
 }
 
-/* --- counting, without a copy of the profiles in the body --- */
-
-struct cursor {
-	const uint8_t *at, *end;
-};
-
-static bool take_varint(struct cursor *c, uint64_t *value)
-{
-	*value = 0;
-	for (unsigned int shift = 0; c->at < c->end && shift < 64; shift += 7) {
-		uint8_t byte = *c->at++;
-
-		*value |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte < 0x80)
-			return true;
-	}
-	return false;
-}
-
-/* Takes the next field, which has to have a length, as all of a push have. */
-static bool take_field(struct cursor *c, uint64_t *number, struct cursor *field)
-{
-	uint64_t key, len;
-
-	if (!take_varint(c, &key) || (key & 7) != 2 || !take_varint(c, &len) ||
-	    len > (uint64_t)(c->end - c->at))
-		return false;
-	*number = key >> 3;
-	*field = (struct cursor){c->at, c->at + len};
-	c->at += len;
-	return true;
-}
-
 size_t pyroscope_profiles(const void *body, size_t bytes)
 {
-	struct cursor request = {body, (const uint8_t *)body + bytes}, series, sample;
-	uint64_t number;
+	Push__V1__PushRequest *request = push__v1__push_request__unpack(NULL, bytes, body);
 	size_t n = 0;
 
-	while (take_field(&request, &number, &series)) {
-		if (number != 1)
-			continue;
-		while (take_field(&series, &number, &sample))
-			n += number == 2;
-	}
+	for (size_t i = 0; request && i < request->n_series; i++)
+		n += request->series[i]->n_samples;
+	push__v1__push_request__free_unpacked(request, NULL);
 	return n;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See pyroscope_labels.h. */
 #include "out/pyroscope_labels.h"
-#include "out/pprof_sink.h"
 #include "out/writer.h"
 
 #include <errno.h>

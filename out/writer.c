@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 void stream_init(struct stream *s, int fd)
@@ -59,24 +57,29 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
+int reserve(void *array, size_t *room, size_t wanted, size_t element)
+{
+	void *grown;
+
+	if (wanted <= *room)
+		return 0;
+	wanted += wanted / 2 + 16;
+	memcpy(&grown, array, sizeof(grown));
+	grown = realloc(grown, wanted * element);
+	if (!grown)
+		return -ENOMEM;
+	memcpy(array, &grown, sizeof(grown));
+	*room = wanted;
+	return 0;
+}
+
 /* There is always room for a NUL behind the bytes. */
 static int block_append(struct stream_block *block, const char *data, size_t len)
 {
-	size_t want = block->room ? block->room : 4096;
-	char *grown;
+	int ret = reserve(&block->data, &block->room, block->bytes + len + 1, 1);
 
-	while (want - block->bytes <= len) {
-		if (want > SIZE_MAX / 2)
-			return -ENOMEM;
-		want *= 2;
-	}
-	if (want != block->room) {
-		grown = realloc(block->data, want);
-		if (!grown)
-			return -ENOMEM;
-		block->data = grown;
-		block->room = want;
-	}
+	if (ret)
+		return ret;
 	if (len)
 		memcpy(block->data + block->bytes, data, len);
 	block->bytes += len;
@@ -189,68 +192,48 @@ int utf8_valid(const char *s)
 	return 1;
 }
 
-static int read_all(int fd, char *data, size_t len)
-{
-	size_t at = 0;
-
-	while (at < len) {
-		ssize_t n = pread(fd, data + at, len - at, (off_t)at);
-
-		if (n == 0)
-			return -EIO;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
-int profile_to_memory(int (*write_profile)(const struct profile *, int fd), const struct profile *p, char **data,
+int profile_to_memory(int (*put)(const struct profile *, struct stream *), const struct profile *p, char **data,
 		      size_t *bytes)
 {
-	int fd = memfd_create("profile", MFD_CLOEXEC), ret;
-	struct stat status;
-	char *text;
+	struct stream_block block;
+	struct stream s;
+	int ret;
 
-	if (fd < 0)
-		return -errno;
-	ret = write_profile(p, fd);
-	if (!ret && fstat(fd, &status))
-		ret = -errno;
+	stream_init_memory(&s, &block);
+	ret = put(p, &s);
 	if (ret)
-		goto out;
-	text = malloc((size_t)status.st_size + 1);
-	ret = text ? read_all(fd, text, (size_t)status.st_size) : -ENOMEM;
-	if (ret) {
-		free(text);
-		goto out;
+		stream_fail(&s, ret);
+	return stream_take(&s, data, bytes);
+}
+
+size_t utf8_copy(char *to, size_t max_bytes, const char *text)
+{
+	size_t used = 0;
+
+	while (*text) {
+		uint32_t c;
+		size_t n = utf8_decode(text, &c), size = c == UTF8_REPLACEMENT ? 3 : n;
+
+		if (size > max_bytes - used)
+			break;
+		memcpy(to + used, c == UTF8_REPLACEMENT ? "\xef\xbf\xbd" : text, size);
+		used += size;
+		text += n;
 	}
-	text[status.st_size] = 0;
-	*data = text;
-	*bytes = (size_t)status.st_size;
-out:
-	close(fd);
-	return ret;
+	to[used] = 0;
+	return used;
 }
 
 char *utf8_repaired(const char *text, size_t max_bytes)
 {
-	/* An invalid byte may take three. */
-	size_t most = 3 * strlen(text);
-	char *copy = malloc((most < max_bytes ? most : max_bytes) + 1), *to = copy;
+	size_t most = 3 * strlen(text); /* an invalid byte may take three */
+	char *copy;
 
-	while (copy && *text) {
-		uint32_t c;
-		size_t n = utf8_decode(text, &c), size = c == UTF8_REPLACEMENT ? 3 : n;
-
-		if (size > max_bytes - (size_t)(to - copy))
-			break;
-		memcpy(to, c == UTF8_REPLACEMENT ? "\xef\xbf\xbd" : text, size);
-		to += size;
-		text += n;
-	}
+	if (most > max_bytes)
+		most = max_bytes;
+	copy = malloc(most + 1);
 	if (copy)
-		*to = 0;
+		utf8_copy(copy, most, text);
 	return copy;
 }
 

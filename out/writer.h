@@ -48,15 +48,22 @@ int stream_flush(struct stream *s); /* 0 or the -errno that stuck */
 #define UTF8_REPLACEMENT 0xfffdu
 size_t utf8_decode(const char *s, uint32_t *code_point);
 int utf8_valid(const char *s);
+/* Copies with every invalid byte replaced, and cut after the last code point that ends within max_bytes; a NUL follows. */
+size_t utf8_copy(char *to, size_t max_bytes, const char *text);
 /*
  * A copy, to be freed, with every invalid byte replaced, and cut after the last code point that ends within max_bytes.
  * NULL where memory is out.
  */
 char *utf8_repaired(const char *text, size_t max_bytes);
 
-/* A whole profile into memory, by one of the writers of out/profile.h. As stream_take(): *data is the caller's. */
-int profile_to_memory(int (*write_profile)(const struct profile *, int fd), const struct profile *p, char **data,
+/* Into a stream, which is not flushed. Returns 0 or -errno. */
+int flamegraph_put(const struct profile *p, struct stream *stream);
+/* A whole profile into memory, by a function like that. As stream_take(): *data is the caller's. */
+int profile_to_memory(int (*put)(const struct profile *, struct stream *), const struct profile *p, char **data,
 		      size_t *bytes);
+
+/* Grows an array that is reused. Returns 0 or -ENOMEM. */
+int reserve(void *array, size_t *room, size_t wanted, size_t element);
 
 /* The value of a string label of the set, or NULL. Empty values count as absent, as they do in pprof. */
 const char *label_string(const struct profile *p, uint32_t labelset, const char *key);

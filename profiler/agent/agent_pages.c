@@ -86,7 +86,7 @@ static int make_page(void *context, const char *query, char **body, size_t *byte
 	targets_describe(&a->targets, target, sizeof(target));
 	snprintf(title, sizeof(title), "%s, the last %.0f s", target, p.duration_ns / 1e9);
 	p.command = title;
-	err = profile_to_memory(flamegraph_write, &p, body, bytes);
+	err = profile_to_memory(flamegraph_put, &p, body, bytes);
 	profile_free(&p);
 	if (err)
 		return err;

@@ -117,7 +117,7 @@ static int make_metrics(void *context, const char *query, char **body, size_t *b
 static int make_page(void *context, const char *query, char **body, size_t *bytes)
 {
 	struct sample_profile *s = sample_profile_new();
-	int ret = profile_to_memory(flamegraph_write, &s->p, body, bytes);
+	int ret = profile_to_memory(flamegraph_put, &s->p, body, bytes);
 
 	(void)context;
 	(void)query;

@@ -176,10 +176,11 @@ static void a_stream_that_failed_gives_nothing(void **state)
 	assert_int_equal(stream_take(&s, &data, &bytes), -EIO);
 }
 
-static int fail_to_write(const struct profile *p, int fd)
+static int fail_to_write(const struct profile *p, struct stream *stream)
 {
 	(void)p;
-	return write(fd, "x", 1) == 1 ? -EPROTO : -EIO;
+	stream_puts(stream, "x");
+	return -EPROTO;
 }
 
 static void profiles_into_memory(void **state)
@@ -189,7 +190,7 @@ static void profiles_into_memory(void **state)
 	char *data;
 
 	(void)state;
-	assert_int_equal(profile_to_memory(flamegraph_write, &s->p, &data, &bytes), 0);
+	assert_int_equal(profile_to_memory(flamegraph_put, &s->p, &data, &bytes), 0);
 	assert_int_equal(strlen(data), bytes);
 	assert_memory_equal(data, "<!DOCTYPE html>", 15);
 	assert_memory_equal(data + bytes - 8, "</html>\n", 8);
