@@ -11,7 +11,6 @@
 #define NAME         "__name__"
 #define SERVICE_NAME "service_name"
 #define OTHER        "other" /* the services that are too many */
-#define UNKNOWN      "unknown"
 
 static bool name_byte(char c, bool first)
 {
@@ -191,26 +190,6 @@ static int compare_weights(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static int service_of_labelset(struct pyroscope_labels *l, uint32_t labelset, uint32_t *string)
-{
-	static const char *const keys[] = {"container", "comm"};
-	const struct profile_labelset *set = &l->p->labelsets[labelset];
-
-	*string = 0;
-	for (size_t k = 0; k < 2 && !*string; k++)
-		for (uint32_t i = 0; i < set->count && !*string; i++) {
-			const struct profile_label *label = &l->p->labels[set->first + i];
-
-			if (label->unit || !l->p->strings[label->value][0] ||
-			    strcmp(l->p->strings[label->key], keys[k]) != 0)
-				continue;
-			*string = as_value(l, label->value);
-			if (!*string)
-				return -ENOMEM;
-		}
-	return 0;
-}
-
 /* The rank of each service by weight: `candidates` come sorted by name, one for each label set. */
 static size_t merge_candidates(struct candidate *c, size_t n)
 {
@@ -264,13 +243,14 @@ static int find_services(struct pyroscope_labels *l)
 	size_t n = l->p->n_labelsets;
 	struct candidate *c = calloc(n + 1, sizeof(*c));
 	uint32_t *strings = calloc(n + 1, sizeof(*strings));
-	uint32_t unknown = add_string(l, strdup(UNKNOWN));
+	uint32_t unknown = add_string(l, strdup(LABEL_SERVICE_UNKNOWN));
 	int ret = c && strings && unknown ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !ret && i < n; i++) {
-		ret = service_of_labelset(l, (uint32_t)i, &strings[i]);
-		if (!ret && !strings[i])
-			strings[i] = unknown;
+		uint32_t own = label_service(l->p, (uint32_t)i);
+
+		strings[i] = own ? as_value(l, own) : unknown;
+		ret = strings[i] ? 0 : -ENOMEM;
 	}
 	for (size_t i = 0; !ret && i < n; i++)
 		c[i] = (struct candidate){(uint32_t)i, l->strings[strings[i]], 0};

@@ -237,16 +237,29 @@ char *utf8_repaired(const char *text, size_t max_bytes)
 	return copy;
 }
 
-const char *label_string(const struct profile *p, uint32_t labelset, const char *key)
+uint32_t label_find(const struct profile *p, uint32_t labelset, const char *key)
 {
 	const struct profile_labelset *set = &p->labelsets[labelset];
 
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct profile_label *label = &p->labels[set->first + i];
 
-		if (!label->unit && p->strings[label->value][0] &&
-		    !strcmp(p->strings[label->key], key))
-			return p->strings[label->value];
+		if (!label->unit && p->strings[label->value][0] && !strcmp(p->strings[label->key], key))
+			return label->value;
 	}
-	return NULL;
+	return 0;
+}
+
+const char *label_string(const struct profile *p, uint32_t labelset, const char *key)
+{
+	uint32_t found = label_find(p, labelset, key);
+
+	return found ? p->strings[found] : NULL;
+}
+
+uint32_t label_service(const struct profile *p, uint32_t labelset)
+{
+	uint32_t found = label_find(p, labelset, "container");
+
+	return found ? found : label_find(p, labelset, "comm");
 }

@@ -65,7 +65,12 @@ int profile_to_memory(int (*put)(const struct profile *, struct stream *), const
 /* Grows an array that is reused. Returns 0 or -ENOMEM. */
 int reserve(void *array, size_t *room, size_t wanted, size_t element);
 
-/* The value of a string label of the set, or NULL. Empty values count as absent, as they do in pprof. */
+/* The value of a string label of the set, as a string's number; 0: it has none. Empty values count as absent, as they do in pprof. */
+uint32_t label_find(const struct profile *p, uint32_t labelset, const char *key);
+/* Likewise as text, or NULL. */
 const char *label_string(const struct profile *p, uint32_t labelset, const char *key);
+/* What service the set's samples are of, where nobody says so: the container, else the process's name. 0: unknown. */
+uint32_t label_service(const struct profile *p, uint32_t labelset);
+#define LABEL_SERVICE_UNKNOWN "unknown"
 
 #endif

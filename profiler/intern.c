@@ -93,22 +93,40 @@ static uint32_t append(struct intern *t, const void *key, size_t size, uint64_t 
 	return t->n++;
 }
 
-uint32_t intern(struct intern *t, const void *key, size_t size)
+/* The slot of a key, or the empty one where it would be. There is at least one that is empty. */
+static uint32_t *find_slot(const struct intern *t, const void *key, size_t size, uint64_t hash)
 {
-	uint64_t hash = hash_bytes(key, size);
-	uint32_t i, id;
+	uint32_t i;
 
-	if (t->n_slots <= 2 * t->n && rehash(t, t->n_slots ? 2 * t->n_slots : 256))
-		return INTERN_NONE;
 	for (i = hash & (t->n_slots - 1); t->slots[i]; i = (i + 1) & (t->n_slots - 1)) {
 		const struct intern_entry *e = &t->entries[t->slots[i] - 1];
 
 		if (e->hash == hash && e->size == size && !memcmp(t->bytes + e->offset, key, size))
-			return t->slots[i] - 1;
+			break;
 	}
+	return &t->slots[i];
+}
+
+uint32_t intern_find(const struct intern *t, const void *key, size_t size)
+{
+	uint32_t found = t->n_slots ? *find_slot(t, key, size, hash_bytes(key, size)) : 0;
+
+	return found ? found - 1 : INTERN_NONE;
+}
+
+uint32_t intern(struct intern *t, const void *key, size_t size)
+{
+	uint64_t hash = hash_bytes(key, size);
+	uint32_t *slot, id;
+
+	if (t->n_slots <= 2 * t->n && rehash(t, t->n_slots ? 2 * t->n_slots : 256))
+		return INTERN_NONE;
+	slot = find_slot(t, key, size, hash);
+	if (*slot)
+		return *slot - 1;
 	id = append(t, key, size, hash);
 	if (id != INTERN_NONE)
-		t->slots[i] = id + 1;
+		*slot = id + 1;
 	return id;
 }
 

@@ -30,6 +30,8 @@ void intern_fini(struct intern *t);
 
 /* The key's number, made if it is new; INTERN_NONE where the table is full or memory is out. */
 uint32_t intern(struct intern *t, const void *key, size_t size);
+/* Only if it is known; else INTERN_NONE. */
+uint32_t intern_find(const struct intern *t, const void *key, size_t size);
 /* The key of a number, 8-byte aligned and followed by a NUL; valid until the next intern(). */
 const void *intern_key(const struct intern *t, uint32_t id, size_t *size);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "../out/writer.h"
 #include "message.h"
 #include "summary.h"
 
@@ -40,16 +41,6 @@ static void add_line(struct summary *s, char *line)
 		free(line);
 }
 
-static uint32_t label_value(const struct profile *p, uint32_t labelset, const char *key)
-{
-	const struct profile_labelset *set = &p->labelsets[labelset];
-
-	for (uint32_t i = 0; i < set->count; i++)
-		if (!strcmp(p->strings[p->labels[set->first + i].key], key))
-			return p->labels[set->first + i].value;
-	return 0;
-}
-
 static void add_class(struct totals *t, uint32_t name, uint64_t weight)
 {
 	for (size_t i = 0; i < t->n_classes; i++)
@@ -74,8 +65,8 @@ static int add_up(const struct profile *p, struct totals *t)
 		return -1;
 	for (size_t i = 0; i < p->n_samples; i++) {
 		const struct profile_sample *s = &p->samples[i];
-		const char *phase = p->strings[label_value(p, s->labelset, "phase")];
-		uint32_t class = label_value(p, s->labelset, "db_query_summary");
+		const char *phase = p->strings[label_find(p, s->labelset, "phase")];
+		uint32_t class = label_find(p, s->labelset, "db_query_summary");
 		bool in_request = !strcmp(phase, "execute") || !strcmp(phase, "reply");
 
 		t->all += s->weight;
