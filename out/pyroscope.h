@@ -11,6 +11,8 @@
 
 #include "out/profile.h"
 
+#include <stdbool.h>
+
 /* What the server takes at most, by its own defaults; pyroscope.c says which of them are tighter
  * here, and why. */
 #define PYROSCOPE_SAMPLES     16000u        /* of one profile */
@@ -23,6 +25,8 @@
 struct pyroscope_label {
 	const char *name, *value;
 };
+/* Whether the server takes it as a label's name: [A-Za-z_][A-Za-z0-9_]*, not too long. */
+bool pyroscope_name_valid(const char *name);
 
 struct pyroscope_options {
 	const char *service; /* NULL: each sample's label container, else comm, else "unknown" */

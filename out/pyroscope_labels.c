@@ -40,7 +40,7 @@ static char *mended_name(const char *name)
 	return copy;
 }
 
-static bool name_valid(const char *name)
+bool pyroscope_name_valid(const char *name)
 {
 	if (!name_byte(*name, true))
 		return false;
@@ -75,7 +75,7 @@ static uint32_t as_name(struct pyroscope_labels *l, uint32_t string)
 	const char *text = l->p->strings[string];
 
 	if (!l->names[string])
-		l->names[string] = name_valid(text) ? string : add_string(l, mended_name(text));
+		l->names[string] = pyroscope_name_valid(text) ? string : add_string(l, mended_name(text));
 	return l->names[string];
 }
 

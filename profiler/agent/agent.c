@@ -228,7 +228,7 @@ static int reload(struct agent *a, int argc, char **argv, struct agent_options o
 {
 	struct agent_options *old = &options[*used], *new = &options[!*used];
 
-	if (agent_options_reload(argc, argv, new)) {
+	if (agent_options_parse(argc, argv, new)) {
 		message_warn("the configuration stays as it was");
 		return 0;
 	}

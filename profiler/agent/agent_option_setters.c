@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See agent_option_setters.h. A wrong value says so at the start, not when it is first used. */
-#include <curl/curl.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "../../out/writer.h"
 #include "agent_option_setters.h"
+#include "http.h"
+#include "push_http.h"
 
-#define MAX_LABEL_VALUE_BYTES 2048 /* the server's limit */
-#define MAX_LABEL_NAME_BYTES  1024
 #define MAX_TENANT_BYTES      150
 #define MAX_URL_BYTES         2048
 #define MAX_HOST_BYTES        253
-#define MAX_PORT              65535
 #define MAX_DIGITS            9
 
 #define field_of(t, option, type) ((type *)((char *)(t)->out + (option)->field))
@@ -155,10 +153,10 @@ static int check_label_value(const char *what, const char *text)
 {
 	size_t n = strlen(text);
 
-	if (n && n <= MAX_LABEL_VALUE_BYTES && utf8_valid(text))
+	if (n && n <= PYROSCOPE_VALUE_BYTES && utf8_valid(text))
 		return 0;
-	message_error("%s wants a value of 1 to %d bytes in UTF-8%s", what, MAX_LABEL_VALUE_BYTES,
-		      n && n <= MAX_LABEL_VALUE_BYTES ? ", and this is not UTF-8" : "");
+	message_error("%s wants a value of 1 to %u bytes in UTF-8%s", what, PYROSCOPE_VALUE_BYTES,
+		      n && n <= PYROSCOPE_VALUE_BYTES ? ", and this is not UTF-8" : "");
 	return -EINVAL;
 }
 
@@ -185,58 +183,34 @@ int set_tenant(struct option_taker *t, const struct agent_option *option, const 
 	return keep(t, text, &t->out->tenant);
 }
 
-/* --- the server's address: read by the library that will use it --- */
-
-static bool has_part(CURLU *url, CURLUPart part)
-{
-	char *text = NULL;
-	bool has = !curl_url_get(url, part, &text, 0);
-
-	curl_free(text);
-	return has;
-}
-
-static bool is_web(const char *text)
-{
-	return !strncasecmp(text, "http://", 7) || !strncasecmp(text, "https://", 8);
-}
-
-static int check_url(CURLU *url, const char *word, const char *text)
-{
-	if (strlen(text) > MAX_URL_BYTES || !is_web(text) || curl_url_set(url, CURLUPART_URL, text, 0)) {
-		/* What stands before an @ may be a password, also where the rest is no URL. */
-		message_error("%s takes a URL such as http://localhost:4040 or https://..., not \"%s\"", word,
-			      strchr(text, '@') ? "(not shown)" : agent_option_quote(text));
-		return -EINVAL;
-	}
-	if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD)) {
-		message_error("%s takes no user and password in the URL, where others could see them: put "
-			      "user:password into a file, and give that with --basic-auth-file",
-			      word);
-		return -EINVAL;
-	}
-	if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT)) {
-		message_error("%s takes the server's URL, without anything from the ? or # on", word);
-		return -EINVAL;
-	}
-	return 0;
-}
+/* --- the server's address --- */
 
 int set_url(struct option_taker *t, const struct agent_option *option, const char *text)
 {
-	CURLU *url = curl_url();
-	int err;
+	const char *word = agent_option_word(t, option);
 
-	if (!url) {
-		message_error("out of memory");
-		return -ENOMEM;
+	switch (strlen(text) > MAX_URL_BYTES ? PUSH_URL_NONE : push_url_check(text)) {
+	case PUSH_URL_FINE:
+		return keep(t, text, field_of(t, option, const char *));
+	case PUSH_URL_SECRET:
+		message_error("%s takes no user and password in the URL, where others could see them: put "
+			      "user:password into a file, and give that with --basic-auth-file",
+			      word);
+		break;
+	case PUSH_URL_MORE:
+		message_error("%s takes the server's URL, without anything from the ? or # on", word);
+		break;
+	case PUSH_URL_SCHEME:
+	case PUSH_URL_NONE:
+		/* What stands before an @ may be a password, also where the rest is no URL. */
+		message_error("%s takes a URL such as http://localhost:4040 or https://..., not \"%s\"", word,
+			      strchr(text, '@') ? "(not shown)" : agent_option_quote(text));
+		break;
 	}
-	err = check_url(url, agent_option_word(t, option), text);
-	curl_url_cleanup(url);
-	return err ? err : keep(t, text, field_of(t, option, const char *));
+	return -EINVAL;
 }
 
-/* --- where to listen: its form; who listens knows whether there is such an address --- */
+/* --- where to listen; whether there is such an address is asked when it begins --- */
 
 static bool is_host_character(char c)
 {
@@ -253,35 +227,9 @@ static bool is_host(const char *text, size_t bytes)
 	return true;
 }
 
-/* Of an IPv6 address, with or without a %zone. */
-static bool is_v6(const char *text, size_t bytes)
-{
-	if (!memchr(text, ':', bytes))
-		return false;
-	for (size_t i = 0; i < bytes; i++)
-		if (!is_host_character(text[i]) && text[i] != ':' && text[i] != '%')
-			return false;
-	return true;
-}
-
-static bool is_address(const char *text)
-{
-	const char *colon = strrchr(text, ':'), *port = colon ? colon + 1 : text;
-	size_t host = colon ? colon - text : 0;
-	unsigned int number;
-
-	if (!read_number(port, strlen(port), &number) || number > MAX_PORT)
-		return false;
-	if (!host)
-		return true;
-	if (*text == '[')
-		return host > 2 && text[host - 1] == ']' && is_v6(text + 1, host - 2);
-	return is_host(text, host);
-}
-
 int set_listen(struct option_taker *t, const struct agent_option *option, const char *text)
 {
-	if (!is_address(text)) {
+	if (http_address_problem(text)) {
 		message_error("%s takes PORT, HOST:PORT or [V6]:PORT, not \"%s\"", agent_option_word(t, option),
 			      agent_option_quote(text));
 		return -EINVAL;
@@ -312,16 +260,6 @@ int add_host(struct option_taker *t, const struct agent_option *option, const ch
 	return err;
 }
 
-static bool is_label_name(const char *name)
-{
-	if (!is_letter(*name) && *name != '_')
-		return false;
-	for (const char *p = name; *p; p++)
-		if (!is_letter(*p) && !is_digit(*p) && *p != '_')
-			return false;
-	return true;
-}
-
 /* The labels of samples, and those that the server makes itself. */
 static bool is_ours(const char *name)
 {
@@ -338,7 +276,7 @@ static int check_label_name(const struct option_taker *t, const char *word, cons
 {
 	const struct agent_options *o = t->out;
 
-	if (!is_label_name(name) || strlen(name) > MAX_LABEL_NAME_BYTES) {
+	if (!pyroscope_name_valid(name)) {
 		message_error("%s: \"%s\" is no name of a label: letters, digits and _, no digit first", word,
 			      agent_option_quote(name));
 		return -EINVAL;
@@ -381,6 +319,6 @@ int add_label(struct option_taker *t, const struct agent_option *option, const c
 		message_error("%s can be given at most %d times", word, AGENT_MAX_LABELS);
 		return -EINVAL;
 	}
-	o->labels[o->n_labels++] = (struct agent_label){.name = name, .value = equals + 1};
+	o->labels[o->n_labels++] = (struct pyroscope_label){.name = name, .value = equals + 1};
 	return 0;
 }

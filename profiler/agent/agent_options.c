@@ -421,11 +421,6 @@ int agent_options_parse(int argc, char **argv, struct agent_options *out)
 	return 0;
 }
 
-int agent_options_reload(int argc, char **argv, struct agent_options *out)
-{
-	return agent_options_parse(argc, argv, out);
-}
-
 /* --- what is done with them later --- */
 
 static bool same_pids(const struct target_options *a, const struct target_options *b)

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "../../out/pyroscope.h"
 #include "../../protocols/redis.h"
 #include "../message.h"
 #include "../profile_build.h"
@@ -18,11 +19,6 @@
 
 #define AGENT_MAX_LABELS 16
 #define AGENT_MAX_HOSTS	 16
-
-struct agent_label {
-	const char *name;  /* [A-Za-z_][A-Za-z0-9_]*, none that wireprof uses itself */
-	const char *value; /* valid UTF-8, 1 to 2048 bytes */
-};
 
 /* All text is the options' own, so it is there until agent_options_fini(); NULL: not given. */
 struct agent_options {
@@ -45,7 +41,7 @@ struct agent_options {
 	const char *queue_dir; /* never NULL */
 	uint64_t queue_bytes;
 	const char *service;
-	struct agent_label labels[AGENT_MAX_LABELS];
+	struct pyroscope_label labels[AGENT_MAX_LABELS]; /* none that wireprof uses itself */
 	size_t n_labels;
 
 	const char *out_dir;
@@ -65,15 +61,9 @@ struct agent_options {
 /*
  * Returns 0, and then message_verbosity is as asked; 1 where --help was asked for; -EINVAL after one message that says
  * what is wrong, and where: "FILE:LINE: ..." or "WIREPROF_WINDOW: ..." if it is not the command line. After anything
- * but 0, `out` is empty, and agent_options_fini() is not needed, but harmless.
+ * but 0, `out` is empty, and agent_options_fini() is not needed, but harmless. Call it again for SIGHUP: the file is read as it is then.
  */
 int agent_options_parse(int argc, char **argv, struct agent_options *out);
-
-/*
- * The same once more, with the file as it is now: for SIGHUP. What held before is in force until the caller says
- * otherwise: after an error only `out` was touched, after 0 also message_verbosity.
- */
-int agent_options_reload(int argc, char **argv, struct agent_options *out);
 
 void agent_options_fini(struct agent_options *o);
 

@@ -51,12 +51,8 @@ static int take_body(void *context, const void *data, size_t bytes, size_t n_pro
 static int encode(const struct agent *a, const struct profile *p, struct bodies *bodies)
 {
 	const struct agent_options *o = a->options;
-	struct pyroscope_label labels[AGENT_MAX_LABELS];
-	const struct pyroscope_options options = {.service = o->service, .labels = labels, .n_labels = o->n_labels};
 
-	for (size_t i = 0; i < o->n_labels; i++)
-		labels[i] = (struct pyroscope_label){o->labels[i].name, o->labels[i].value};
-	return pyroscope_encode(p, &options, take_body, bodies);
+	return pyroscope_encode(p, &(struct pyroscope_options){o->service, o->labels, o->n_labels}, take_body, bodies);
 }
 
 /* Each waits for the disk. Samples come meanwhile: those of the next window. */

@@ -78,6 +78,9 @@ int http_parse_address(const char *text, struct sockaddr_storage *address, sockl
  */
 int http_listen(const char *text, char *name, size_t size);
 
+/* What is wrong with the form of such a text, or NULL: whether there is such a host is not asked. */
+const char *http_address_problem(const char *text);
+
 /*
  * Whether a Host header is fine: an IP address, localhost, or one of `names`, with or without a port. Another name can
  * be made to point here by whoever owns it.

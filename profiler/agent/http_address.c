@@ -110,6 +110,18 @@ static const char *split(const char *text, char host[static NI_MAXHOST], bool *b
 	return *port < 0 ? "the port must be a number from 0 to 65535" : NULL;
 }
 
+const char *http_address_problem(const char *text)
+{
+	char host[NI_MAXHOST];
+	bool brackets;
+	int port;
+	const char *wrong = split(text, host, &brackets, &port);
+
+	if (!wrong && brackets && (!strchr(host, ':') || host[strspn(host, NAME_CHARACTERS ":%")]))
+		wrong = "between the brackets is no IPv6 address";
+	return wrong;
+}
+
 int http_parse_address(const char *text, struct sockaddr_storage *address, socklen_t *length)
 {
 	char host[NI_MAXHOST];

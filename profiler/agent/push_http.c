@@ -44,46 +44,66 @@ static bool is_loopback(const char *host)
 	return !strcmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "[::1]");
 }
 
-/* What is wrong with the URL, or NULL. */
-static const char *url_problem(CURLU *u, const char *url)
+static bool has_part(CURLU *u, CURLUPart part)
 {
-	char *user = url_part(u, CURLUPART_USER), *password = url_part(u, CURLUPART_PASSWORD);
-	char *query = url_part(u, CURLUPART_QUERY), *fragment = url_part(u, CURLUPART_FRAGMENT);
-	const char *problem = NULL;
+	char *text = url_part(u, part);
 
-	if (user || password)
-		problem = "it has a user or password in it; use --basic-auth-file";
-	else if (query || fragment || strpbrk(url, "?#"))
-		problem = "it has a query or fragment";
-	curl_free(user);
-	curl_free(password);
-	curl_free(query);
-	curl_free(fragment);
-	return problem;
+	curl_free(text);
+	return text;
+}
+
+static enum push_url check_parts(CURLU *u, const char *url)
+{
+	if (curl_url_set(u, CURLUPART_URL, url, 0))
+		return PUSH_URL_NONE;
+	if (has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD))
+		return PUSH_URL_SECRET;
+	if (has_part(u, CURLUPART_QUERY) || has_part(u, CURLUPART_FRAGMENT) || strpbrk(url, "?#"))
+		return PUSH_URL_MORE;
+	return PUSH_URL_FINE;
+}
+
+enum push_url push_url_check(const char *url)
+{
+	CURLU *u = curl_url();
+	enum push_url found = PUSH_URL_SCHEME;
+
+	if (!u)
+		return PUSH_URL_NONE;
+	if (!strncasecmp(url, "http://", 7) || !strncasecmp(url, "https://", 8))
+		found = check_parts(u, url);
+	curl_url_cleanup(u);
+	return found;
+}
+
+/* Sent as it is, over a network. */
+static bool is_clear(const char *url)
+{
+	CURLU *u = curl_url();
+	char *host = u && !curl_url_set(u, CURLUPART_URL, url, 0) ? url_part(u, CURLUPART_HOST) : NULL;
+	bool clear = !strncasecmp(url, "http://", 7) && !(host && is_loopback(host));
+
+	curl_free(host);
+	curl_url_cleanup(u);
+	return clear;
 }
 
 static int set_url(struct push_http *h, const char *url)
 {
-	bool http = url && (!strncasecmp(url, "http://", 7) || !strncasecmp(url, "https://", 8));
-	CURLU *u = curl_url();
-	const char *problem = "it does not begin with http:// or https://";
-	char *host;
+	static const char *const problems[] = {
+		[PUSH_URL_SCHEME] = "it does not begin with http:// or https://",
+		[PUSH_URL_NONE] = "it cannot be understood",
+		[PUSH_URL_SECRET] = "it has a user or password in it; use --basic-auth-file",
+		[PUSH_URL_MORE] = "it has a query or fragment",
+	};
+	enum push_url found = push_url_check(url ? url : "");
 
-	if (!u)
-		return -ENOMEM;
-	if (http)
-		problem = curl_url_set(u, CURLUPART_URL, url, 0) ? "it cannot be understood"
-								 : url_problem(u, url);
-	if (problem) {
+	if (found != PUSH_URL_FINE) {
 		/* Not the URL itself: there may be a password in it. */
-		message_error("cannot push to the URL that is given as --pyroscope: %s", problem);
-		curl_url_cleanup(u);
+		message_error("cannot push to the URL that is given as --pyroscope: %s", problems[found]);
 		return -EINVAL;
 	}
-	host = url_part(u, CURLUPART_HOST);
-	h->clear = !strncasecmp(url, "http://", 7) && !(host && is_loopback(host));
-	curl_free(host);
-	curl_url_cleanup(u);
+	h->clear = is_clear(url);
 	for (size_t len = strlen(url); !h->url; len--)
 		if (url[len - 1] != '/' && asprintf(&h->url, "%.*s" PUSH_PATH, (int)len, url) < 0)
 			return -ENOMEM;
@@ -117,11 +137,7 @@ static size_t take_reply(char *data, size_t size, size_t n, void *context)
 static void set_options(struct push_http *h, const struct push_http_options *o)
 {
 	curl_easy_setopt(h->easy, CURLOPT_URL, h->url);
-#if LIBCURL_VERSION_NUM >= 0x075500
 	curl_easy_setopt(h->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-	curl_easy_setopt(h->easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
 	curl_easy_setopt(h->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(h->easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(h->easy, CURLOPT_NOSIGNAL, 1L);
@@ -132,10 +148,8 @@ static void set_options(struct push_http *h, const struct push_http_options *o)
 	curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, take_reply);
 	curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);
 	curl_easy_setopt(h->easy, CURLOPT_USERAGENT, "wireprof");
-#if LIBCURL_VERSION_NUM >= 0x075700
 	curl_easy_setopt(h->easy, CURLOPT_QUICK_EXIT,
 			 1L); /* does not wait for a name server that is silent */
-#endif
 	if (o->ca_file && *o->ca_file)
 		curl_easy_setopt(h->easy, CURLOPT_CAINFO, o->ca_file);
 }

@@ -8,6 +8,16 @@
 #include <stdint.h>
 #include "push_secrets.h"
 
+/* Whether a server's URL will do: http or https, with a path perhaps, and nothing else. */
+enum push_url {
+	PUSH_URL_FINE,
+	PUSH_URL_SCHEME, /* neither http:// nor https:// */
+	PUSH_URL_NONE,	 /* no URL */
+	PUSH_URL_SECRET, /* a user or password in it */
+	PUSH_URL_MORE,	 /* a query or fragment */
+};
+enum push_url push_url_check(const char *url);
+
 struct push_http; /* opaque */
 
 struct push_http_options {
@@ -39,6 +49,5 @@ void push_http_post(struct push_http *h, const struct push_headers *headers, con
 /* From any thread: the request that runs, and all later ones, end by then at the latest
  * (CLOCK_MONOTONIC; milliseconds). */
 void push_http_abort_at(struct push_http *h, uint64_t when_ms);
-
 
 #endif

@@ -311,7 +311,7 @@ static void test_reload(void **state)
 	write_file("top = 3\nlabel = a=b\npyroscope = http://h\n", 41);
 	assert_int_equal(agent_options_parse(6, argv, &a), 0);
 	write_file("top = 4\n", 8);
-	assert_int_equal(agent_options_reload(6, argv, &b), 0);
+	assert_int_equal(agent_options_parse(6, argv, &b), 0);
 	assert_int_equal(a.top, 3);
 	assert_int_equal(b.top, 4);
 	assert_string_equal(a.labels[0].value, "b");
