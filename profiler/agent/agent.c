@@ -90,19 +90,36 @@ static void stop_outputs(struct agent *a, unsigned int grace_ms)
 	a->out_dir = NULL;
 }
 
-/* Returns 0 or -errno after a message; then none runs. */
-static int start_outputs(struct agent *a)
+static int start_out_dir(struct agent *a)
 {
-	const struct agent_options *o = a->options;
-	int err = start_pusher(a);
+	return a->options->out_dir ? out_dir_open(a->options->out_dir, a->options->out_dir_bytes, &a->out_dir) : 0;
+}
 
-	if (!err && o->out_dir)
-		err = out_dir_open(o->out_dir, o->out_dir_bytes, &a->out_dir);
-	if (!err)
-		err = start_http(a);
-	if (err)
-		stop_outputs(a, 0);
-	return err;
+/*
+ * What cannot be started, which is said, ends all, or, with `go_on`, is left out. Returns 0 or -errno; then none runs.
+ */
+static int start_outputs(struct agent *a, bool go_on)
+{
+	static const struct {
+		int (*start)(struct agent *a);
+		const char *without;
+	} outputs[] = {
+		{start_pusher, "nothing is pushed"},
+		{start_out_dir, "no files are written"},
+		{start_http, "nothing is served"},
+	};
+
+	for (size_t i = 0; i < sizeof(outputs) / sizeof(*outputs); i++) {
+		int err = outputs[i].start(a);
+
+		if (err && !go_on) {
+			stop_outputs(a, 0);
+			return err;
+		}
+		if (err)
+			message_warn("%s until SIGHUP finds it mended", outputs[i].without);
+	}
+	return 0;
 }
 
 /* --- what is sampled --- */
@@ -176,8 +193,11 @@ static void stop_recorder(struct agent *a)
 
 /* --- all of it --- */
 
-/* Starts what does not run. Returns 0 or -errno after a message; then nothing goes anywhere. */
-static int start(struct agent *a, const struct agent_options *options)
+/*
+ * Starts what does not run. With `go_on`, the agent ran before, and does without what cannot be started any more. Returns 0 or
+ * -errno after a message; then nothing goes anywhere.
+ */
+static int start(struct agent *a, const struct agent_options *options, bool go_on)
 {
 	int err = 0;
 
@@ -189,8 +209,8 @@ static int start(struct agent *a, const struct agent_options *options)
 		err = 0; /* processes that have ended meanwhile */
 	if (!options->listen)
 		windows_forget(&a->windows); /* what comes later does not follow on them */
-	if (!err)
-		err = start_outputs(a);
+	if (!err || go_on)
+		err = start_outputs(a, go_on);
 	if (!err && !a->recorder.kernel)
 		err = start_recorder(a);
 	if (err)
@@ -207,22 +227,6 @@ static void stop(struct agent *a, bool recorder_too, unsigned int grace_ms)
 	stop_outputs(a, grace_ms);
 }
 
-/* As far as it goes: what cannot be started again, which was said, is left out. Returns -errno where nothing is sampled then. */
-static int go_on(struct agent *a, const struct agent_options *options)
-{
-	int err = start(a, options);
-
-	if (!err)
-		return 0;
-	if (start_pusher(a))
-		message_warn("nothing is pushed until SIGHUP finds it mended");
-	if (options->out_dir && out_dir_open(options->out_dir, options->out_dir_bytes, &a->out_dir))
-		message_warn("no files are written until SIGHUP finds it mended");
-	if (start_http(a))
-		message_warn("nothing is served until SIGHUP finds it mended");
-	return a->recorder.kernel ? 0 : start_recorder(a);
-}
-
 /* Of two sets of options, one is in use. Returns -errno where nothing can be sampled any more. */
 static int reload(struct agent *a, int argc, char **argv, struct agent_options options[static 2], int *used)
 {
@@ -233,11 +237,11 @@ static int reload(struct agent *a, int argc, char **argv, struct agent_options o
 		return 0;
 	}
 	stop(a, !agent_options_same_kernel(old, new), 0);
-	if (start(a, new)) {
+	if (start(a, new, false)) {
 		message_verbosity = old->verbosity;
 		message_warn("going on with the configuration as it was");
 		agent_options_fini(new);
-		return go_on(a, old);
+		return start(a, old, true);
 	}
 	message_info("the configuration was read again");
 	agent_options_fini(old);
@@ -317,7 +321,7 @@ static int run(struct agent *a, int argc, char **argv, struct agent_options opti
 
 	a->containers = containers_new("");
 	a->classes = class_counters_new(CLASS_COUNTERS_MAX, CLASS_COUNTERS_IDLE_NS);
-	err = a->containers && a->classes ? start(a, &options[0]) : -ENOMEM;
+	err = a->containers && a->classes ? start(a, &options[0], false) : -ENOMEM;
 	if (!err) {
 		tell(a);
 		err = loop(a, argc, argv, options, &used);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "agent_config.h"
 #include "../message.h"
+#include "../read_up_to.h"
 
 static bool is_blank(char c)
 {
@@ -171,39 +172,19 @@ static int open_file(const char *path, int *out)
 	return 0;
 }
 
-/* Returns the number of bytes, at most `size`, or -errno. */
-static ssize_t read_all(int fd, char *text, size_t size)
-{
-	size_t used = 0;
-	ssize_t n;
-
-	while (used < size) {
-		n = read(fd, text + used, size - used);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			break;
-		used += n;
-	}
-	return (ssize_t)used;
-}
-
 int agent_config_read(const char *path, agent_config_fn setting, void *context)
 {
 	char *text;
-	ssize_t n;
+	size_t n = 0;
 	int fd = -1, err;
 
 	err = open_file(path, &fd);
 	if (err)
 		return err;
 	text = malloc(AGENT_CONFIG_MAX_BYTES + 2);
-	n = text ? read_all(fd, text, AGENT_CONFIG_MAX_BYTES + 1) : -ENOMEM;
+	err = text ? read_up_to(fd, text, AGENT_CONFIG_MAX_BYTES + 1, &n) : -ENOMEM;
 	close(fd);
-	if (n < 0) {
-		err = (int)n;
+	if (err) {
 		message_error("cannot read the configuration file %s: %s", path, strerror(-err));
 	} else if (n > AGENT_CONFIG_MAX_BYTES) {
 		err = -EINVAL;

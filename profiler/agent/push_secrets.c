@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "../message.h"
+#include "../read_up_to.h"
 #include "push_secrets.h"
 
 #define FILE_BYTES_MAX 65536
@@ -83,23 +84,15 @@ bool push_secrets_any(const struct push_secrets *s)
 static int read_descriptor(int fd, char *text, size_t room, size_t *len)
 {
 	struct stat st;
+	int ret;
 
 	*len = 0;
 	if (fstat(fd, &st))
 		return -errno;
 	if (!S_ISREG(st.st_mode)) /* a pipe cannot be read for every request */
 		return -EINVAL;
-	while (*len < room) {
-		ssize_t n = read(fd, text + *len, room - *len);
-
-		if (!n)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0)
-			*len += (size_t)n;
-	}
-	return -EFBIG;
+	ret = read_up_to(fd, text, room, len);
+	return !ret && *len == room ? -EFBIG : ret;
 }
 
 /* The whole file, without the end of its last line. */

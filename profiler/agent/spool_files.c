@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+#include "../../out/writer.h"
 #include "../message.h"
+#include "../read_up_to.h"
 #include "spool_files.h"
 
 #define ID_DIGITS     20
@@ -173,23 +175,6 @@ int spool_files_scan(const struct spool_files *f,
 	return 0;
 }
 
-static int write_all(int fd, const void *data, size_t len)
-{
-	const char *from = data;
-
-	while (len) {
-		ssize_t n = write(fd, from, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			from += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 static uint32_t checksum(const void *body, size_t bytes)
 {
 	return (uint32_t)crc32_z(crc32_z(0, NULL, 0), body, bytes);
@@ -199,6 +184,7 @@ int spool_files_write(const struct spool_files *f, uint64_t id, const void *body
 {
 	struct header header = {.magic = MAGIC, .bytes = bytes, .crc = checksum(body, bytes)};
 	char tmp[NAME_BYTES], name[NAME_BYTES];
+	struct stream stream;
 	int fd, ret;
 
 	tmp_name(tmp, id);
@@ -206,9 +192,10 @@ int spool_files_write(const struct spool_files *f, uint64_t id, const void *body
 	fd = openat(f->dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	ret = write_all(fd, &header, sizeof(header));
-	if (!ret)
-		ret = write_all(fd, body, bytes);
+	stream_init(&stream, fd);
+	stream_write(&stream, &header, sizeof(header));
+	stream_write(&stream, body, bytes);
+	ret = stream_flush(&stream);
 	if (!ret && fsync(fd))
 		ret = -errno;
 	if (close(fd) && !ret)
@@ -223,23 +210,12 @@ int spool_files_write(const struct spool_files *f, uint64_t id, const void *body
 	return 0;
 }
 
-static int read_all(int fd, void *data, size_t len)
+static int read_whole(int fd, void *to, size_t bytes)
 {
-	char *to = data;
+	size_t n;
+	int ret = read_up_to(fd, to, bytes, &n);
 
-	while (len) {
-		ssize_t n = read(fd, to, len);
-
-		if (!n)
-			return -EBADMSG;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			to += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
+	return !ret && n < bytes ? -EBADMSG : ret;
 }
 
 static int read_body(int fd, uint8_t **body, size_t *bytes)
@@ -252,7 +228,7 @@ static int read_body(int fd, uint8_t **body, size_t *bytes)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADMSG;
-	ret = read_all(fd, &header, sizeof(header));
+	ret = read_whole(fd, &header, sizeof(header));
 	if (ret)
 		return ret;
 	if (header.magic != MAGIC || !header.bytes || header.bytes > SPOOL_BODY_BYTES ||
@@ -262,7 +238,7 @@ static int read_body(int fd, uint8_t **body, size_t *bytes)
 	*body = malloc(header.bytes);
 	if (!*body)
 		return -ENOMEM;
-	ret = read_all(fd, *body, *bytes);
+	ret = read_whole(fd, *body, *bytes);
 	if (!ret && checksum(*body, *bytes) != header.crc)
 		ret = -EBADMSG;
 	if (ret)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,16 @@ static const struct {
 	{"net_cls", "net_cls"}, {"net_prio", "net_prio"}, {"perf_event", "perf_event"}, {"hugetlb", "hugetlb"},
 	{"rdma", "rdma"},	{"misc", "misc"},	{"dmem", "dmem"},	  {"debug", "debug"},
 };
+
+int cgroup_why_not(char *why, size_t why_size, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, why_size, format, args);
+	va_end(args);
+	return err;
+}
 
 const char *path_below(const char *path, const char *directory)
 {

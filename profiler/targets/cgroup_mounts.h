@@ -34,6 +34,9 @@ struct cgroup_mounts {
 int cgroup_mounts_read(const char *root, struct cgroup_mounts *m);
 void cgroup_mounts_fini(struct cgroup_mounts *m);
 
+/* Says in `why` why something is not to be had, and returns `err`. */
+__attribute__((format(printf, 4, 5))) int cgroup_why_not(char *why, size_t why_size, int err, const char *format, ...);
+
 /* "rw,cpu,cpuacct" has "cpu". */
 bool cgroup_option(const char *options, const char *option);
 

@@ -2,7 +2,6 @@
 /* See cgroups.h: from a path to a cgroup. Who is in it: cgroup_processes.c. */
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,15 +19,7 @@ struct search {
 	size_t why_size;
 };
 
-__attribute__((format(printf, 3, 4))) static int fail(struct search *s, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(s->why, s->why_size, format, args);
-	va_end(args);
-	return err;
-}
+#define fail(s, err, ...) cgroup_why_not((s)->why, (s)->why_size, err, __VA_ARGS__)
 
 /* A mount as the user sees it. */
 static const char *shown(const struct search *s, const struct cgroup_mount *m)

@@ -99,15 +99,16 @@ static void docker(struct container_state *s, struct container_file *f, const ch
 	container_record_add(s, f, &r);
 }
 
-static void docker_socket(struct container_state *s, struct container_file *f, const json_t *top)
+/* Of containers, each with its id and names under these keys: what Docker answers, or the list of containers/storage. */
+static void list(struct container_state *s, struct container_file *f, const json_t *top, const char *id, const char *names)
 {
 	const json_t *one;
 	size_t i;
 
 	json_array_foreach(top, i, one) {
-		struct container_record r = {.id = copy(string_at(one, "Id"))};
+		struct container_record r = {.id = copy(string_at(one, id))};
 
-		docker_names(&r, json_string_value(json_array_get(json_object_get(one, "Names"), 0)),
+		docker_names(&r, json_string_value(json_array_get(json_object_get(one, names), 0)),
 			     json_object_get(one, "Labels"));
 		container_record_add(s, f, &r);
 	}
@@ -135,20 +136,6 @@ static void bundle(struct container_state *s, struct container_file *f, const ch
 		add_cgroup(&r, &n, path);
 	r.id_is_name = !container_id_whole(id);
 	container_record_add(s, f, &r);
-}
-
-/* containers/storage: podman's and CRI-O's list of all containers. Podman's metadata have the name once more. */
-static void storage(struct container_state *s, struct container_file *f, const json_t *top)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(top, i, one) {
-		struct container_record r = {.id = copy(string_at(one, "id"))};
-
-		docker_names(&r, json_string_value(json_array_get(json_object_get(one, "names"), 0)), NULL);
-		container_record_add(s, f, &r);
-	}
 }
 
 static pid_t process_id(const json_t *value)
@@ -191,13 +178,13 @@ void container_file_parse(struct container_state *s, struct container_file *f, e
 	else if (format == FORMAT_BUNDLE)
 		bundle(s, f, id, top);
 	else if (format == FORMAT_STORAGE)
-		storage(s, f, top);
+		list(s, f, top, "id", "names"); /* podman's and CRI-O's; podman's metadata have the name once more */
 	else if (format == FORMAT_RUNC)
 		runc(s, f, id, top);
 	else if (format == FORMAT_CRUN)
 		crun(s, f, id, top);
 	else
-		docker_socket(s, f, top);
+		list(s, f, top, "Id", "Names");
 	json_decref(top);
 }
 

@@ -14,6 +14,7 @@
 #include "../clock.h"
 #include "container_state.h"
 #include "../intern.h"
+#include "../read_up_to.h"
 
 #define MAX_ENTRIES	  (8 * CONTAINER_MAX_FILES) /* of directories, in a scan */
 #define SURE_AFTER_NS	  2000000000ull	 /* a file that changed this shortly before it was read may have changed again, unseen */
@@ -152,27 +153,12 @@ static uint64_t nanoseconds(struct timespec t)
 /* All of a regular file that is not too large, for free(); or NULL. */
 static char *read_whole(int fd, size_t limit, size_t *n)
 {
-	char *bytes = NULL;
-	size_t capacity = 0;
+	struct stat st;
+	size_t room = !fstat(fd, &st) && st.st_size >= 0 && (size_t)st.st_size <= limit ? (size_t)st.st_size + 1 : 0;
+	char *bytes = room ? malloc(room) : NULL;
 
-	for (*n = 0;;) {
-		ssize_t got;
-
-		if (*n == capacity) {
-			char *grown = capacity > limit ? NULL : realloc(bytes, capacity ? 2 * capacity : 16384);
-
-			if (!grown)
-				break;
-			bytes = grown;
-			capacity = capacity ? 2 * capacity : 16384;
-		}
-		got = read(fd, bytes + *n, capacity - *n);
-		if (!got && *n <= limit)
-			return bytes;
-		if (got <= 0)
-			break;
-		*n += got;
-	}
+	if (bytes && !read_up_to(fd, bytes, room, n) && *n < room) /* else it grew meanwhile */
+		return bytes;
 	free(bytes);
 	return NULL;
 }

@@ -10,6 +10,7 @@
 #include "containers_internal.h"
 #include "../intern.h"
 #include "../processes.h"
+#include "../read_up_to.h"
 #include "protocols/utf8.h"
 
 #define SHORT_ID	   12
@@ -148,20 +149,18 @@ static bool read_lines(const struct containers *c, pid_t pid, struct lines *l)
 {
 	char path[PATH_MAX];
 	size_t n = 0;
-	ssize_t got = 0;
-	int fd;
+	int fd, err;
 
 	if (snprintf(path, sizeof(path), "%s/proc/%d/cgroup", c->root, pid) >= (int)sizeof(path))
 		return false;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	while (n < sizeof(l->text) - 1 && (got = read(fd, l->text + n, sizeof(l->text) - 1 - n)) > 0)
-		n += got;
+	err = read_up_to(fd, l->text, sizeof(l->text) - 1, &n);
 	close(fd);
 	l->text[n] = '\0';
 	split_lines(l);
-	return got >= 0 && n;
+	return !err && n;
 }
 
 /* The container that the lines tell by themselves: v2's line first. */

@@ -9,7 +9,6 @@
  *    container's own.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,15 +44,7 @@ struct search {
 	size_t why_size;
 };
 
-__attribute__((format(printf, 3, 4))) static int fail(struct search *s, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(s->why, s->why_size, format, args);
-	va_end(args);
-	return err;
-}
+#define fail(s, err, ...) cgroup_why_not((s)->why, (s)->why_size, err, __VA_ARGS__)
 
 static struct choice *known_choice(const struct search *s, const char *id)
 {
