@@ -195,11 +195,10 @@ int targets_start(struct targets *t, struct recorder *r)
 static bool is_due(struct targets *t)
 {
 	uint64_t now_ns = monotonic_ns();
-	bool soon;
+	bool soon = !t->recorder->live && t->alive_ns && now_ns - t->alive_ns < LOST_NS;
 
 	if (t->recorder->live)
-		t->lost_ns = now_ns;
-	soon = t->lost_ns && now_ns - t->lost_ns < LOST_NS && t->lost_ns != now_ns;
+		t->alive_ns = now_ns;
 	if (now_ns - t->checked_ns < (soon ? CHECK_SOON_NS : CHECK_NS))
 		return false;
 	t->checked_ns = now_ns;

@@ -17,7 +17,8 @@ struct targets {
 	struct cgroup_target cgroup; /* of -c and --cgroup, while found */
 	bool wait, found;
 	int problem; /* that was said last: a negative errno; 0: none */
-	uint64_t checked_ns, lost_ns; /* when was it looked for, and since when has it no process */
+	uint64_t checked_ns; /* when it was looked for last */
+	uint64_t alive_ns;   /* when it had a process last; 0: never */
 };
 
 /*

@@ -114,6 +114,18 @@ class FoundProcess:
 
 
 class InTheAgent(ContainerTest):
+    def test_goroutines_go_with_their_programs(self):
+        """runc is written in Go, and talks to itself through sockets; it ends at once."""
+        with Agent("-a", "--window", 60, "-F", 1999) as agent, Container() as container:
+            for _ in range(10):
+                container.restart()
+                time.sleep(0.6)  # what /metrics says is kept for half a second
+                if agent.metric("wireprof_map_entries", map="goroutines"):
+                    break
+            else:
+                self.fail("no goroutine of runc was seen")
+            wait_for(lambda: agent.metric("wireprof_map_entries", map="goroutines") == 0, seconds=20, what="them to be forgotten")
+
     def test_it_waits_for_it(self):
         out = self.path("out")
         name = "wireprof-test-late-%d" % os.getpid()
