@@ -112,6 +112,15 @@ class Refusals(CliTest):
             pid -= 1
         self.assert_keeps(lambda path: self.refused(1, ["no process %d" % pid, "ps"], "-p", pid, "-o", path))
 
+    def test_process_that_has_ended(self):
+        """It still has an id, as nobody has waited for it."""
+        pid = os.posix_spawn("/bin/true", ["true"], {})
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        try:
+            self.assert_keeps(lambda path: self.refused(1, ["cannot follow process %d" % pid], "-p", pid, "-o", path))
+        finally:
+            os.waitpid(pid, 0)
+
     def test_thread_is_no_process(self):
         process = self.start(self.compile("thread.c", "-pthread"))
         tid = max(map(int, os.listdir("/proc/%d/task" % process.pid)))
