@@ -16,7 +16,7 @@
 #include "processes.h"
 
 #define READ_EVERY_NS	100000000ull
-#define LOOK_EVERY_NS	1000000000ull /* for a file where there was none, or that took the other's place */
+#define LOOK_EVERY_NS	1000000000ull /* for a file that took the other's place */
 #define READ_BUDGET	(8u << 20)
 #define LAST_READ_BUDGET (128u << 20)
 #define NO_LINE		UINT32_MAX
@@ -34,6 +34,7 @@ struct jit {
 	int refusal;	      /* why its file is not read; told once */
 	uint32_t serial;      /* of the process and the generation of its map */
 	uint32_t generation;
+	bool has_file;
 	uint64_t read_ns, looked_ns;
 	struct unnamed *unnamed;
 	size_t n_unnamed, capacity;
@@ -90,6 +91,7 @@ static void look_for_file(struct jit *j)
 	}
 	if (fd >= 0) {
 		perf_map_set_file(j->map, fd);
+		j->has_file = true;
 		message_verbose("process %d: reads its perf map (perf-%d.map)", j->writer.pid,
 				j->writer.inner_pid);
 	} else if (fd != -EALREADY && fd != -ENOENT && fd != j->refusal) {
@@ -107,7 +109,7 @@ static void read_map(struct jit *j, uint64_t now, bool last)
 {
 	int err;
 
-	if (last || now - j->looked_ns >= LOOK_EVERY_NS) {
+	if (last || !j->has_file || now - j->looked_ns >= LOOK_EVERY_NS) {
 		j->looked_ns = now;
 		look_for_file(j);
 	}

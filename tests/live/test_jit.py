@@ -49,6 +49,10 @@ class PerfMaps(JitTest):
         for name, seconds in used.items():
             self.assertAlmostEqual(cpu_seconds(profile, name), seconds, delta=READ_LATE_S + 0.1 * seconds, msg=name)
 
+    def test_a_file_that_is_made_after_a_first_look_for_it(self):
+        profile, used = self.record_jit("-", 0.25, "first_code", 0.6, "second_code", 0.1)
+        self.assertAlmostEqual(cpu_seconds(profile, "first_code"), used["first_code"], delta=READ_LATE_S + 0.06)
+
     def test_two_processes_with_the_same_address(self):
         """Without address space randomization both have their code at one address."""
         processes = [self.start_jit(name, 5, command=("setarch", "-R")) for name in ("code_of_one", "code_of_two")]
