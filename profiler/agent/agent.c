@@ -15,6 +15,7 @@
 
 #define SETTLE_MS   300	 /* for unwind rows of the targets, before the first sample */
 #define STOP_MS	    5000 /* for what is queued, when the agent ends */
+#define RELOAD_MS   300 /* at SIGHUP, so that a push under way is not made twice; samples wait meanwhile */
 #define LARGE_BYTES (256 << 10)
 
 static volatile sig_atomic_t stop_asked, reload_asked;
@@ -236,7 +237,7 @@ static int reload(struct agent *a, int argc, char **argv, struct agent_options o
 		message_warn("the configuration stays as it was");
 		return 0;
 	}
-	stop(a, !agent_options_same_kernel(old, new), 0);
+	stop(a, !agent_options_same_kernel(old, new), RELOAD_MS);
 	if (start(a, new, false)) {
 		message_verbosity = old->verbosity;
 		message_warn("going on with the configuration as it was");

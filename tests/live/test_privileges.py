@@ -188,6 +188,7 @@ class AsTheUnit(PrivilegesTest):
                 with urllib.request.urlopen("http://127.0.0.1:%d%s" % (port, path), timeout=20) as answer:
                     self.assertEqual(answer.status, 200)
             self.configure(**{**options, "label": "run=two"})
+            server.repeats_allowed = True  # a push that takes longer than the agent waits for it then
             agent.send_signal(signal.SIGHUP)
             wait_for(lambda: [p for p in list(server.accepted) if p.series.get("run") == "two"], 30, "the new label")
             agent.send_signal(signal.SIGTERM)
