@@ -88,43 +88,40 @@ static bool has(const char *const labels[static N_QUERY_LABELS], const char *val
 	return !strcmp(operation ? operation : "", value) && !strcmp(summary ? summary : "", value);
 }
 
-/* The count of a class, made if there is a place for it; else NULL. */
-static struct count *find_or_make(struct class_counters *c, const char *const labels[static N_QUERY_LABELS], enum place place)
+/* The index of a class' count, which is made if there is a place for it; else INTERN_NONE. */
+static uint32_t find_or_make(struct class_counters *c, const char *const labels[static N_QUERY_LABELS], enum place place)
 {
 	struct labels key;
 	uint32_t id, known = c->keys.n;
 
 	make_key(labels, &key);
 	if (c->used[place] >= c->most[place])
-		id = intern_find(&c->keys, key.text, key.bytes);
-	else
-		id = intern(&c->keys, key.text, key.bytes);
-	if (id == INTERN_NONE)
-		return NULL;
+		return intern_find(&c->keys, key.text, key.bytes);
+	id = intern(&c->keys, key.text, key.bytes);
 	if (id == known) {
 		c->counts[id] = (struct count){.place = place};
 		c->used[place]++;
 	}
-	return &c->counts[id];
+	return id;
 }
 
 void class_counters_add(struct class_counters *c, const char *const labels[static N_QUERY_LABELS], uint64_t cpu_ns,
 			uint64_t now_ns)
 {
 	const char *without[N_QUERY_LABELS];
-	struct count *count = NULL;
+	uint32_t id = INTERN_NONE;
+	struct count *count;
 
 	if (!cpu_ns)
 		return;
 	memcpy(without, labels, sizeof(without));
 	if (!has(labels, other))
-		count = find_or_make(c, labels, PLACE_FULL);
+		id = find_or_make(c, labels, PLACE_FULL);
 	if (!has(labels, "")) /* CPU time outside of queries has few label sets by itself, and never becomes a query's */
 		without[QUERY_LABEL_DB_OPERATION_NAME] = without[QUERY_LABEL_DB_QUERY_SUMMARY] = other;
-	if (!count)
-		count = find_or_make(c, without, PLACE_OTHER);
-	if (!count)
-		count = &c->rest;
+	if (id == INTERN_NONE)
+		id = find_or_make(c, without, PLACE_OTHER);
+	count = id == INTERN_NONE ? &c->rest : &c->counts[id];
 	count->cpu_ns += cpu_ns;
 	count->last_ns = now_ns;
 }
