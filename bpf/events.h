@@ -219,7 +219,7 @@ struct mysql_connection {
 	__u8 command;	  /* enum mysql_command; the last of the batch */
 	__u8 header_bytes; /* of the next packet's header, so far */
 	__u8 header[8];
-	__u8 reserved[4];
+	__u32 tgid; /* whose it is */
 	__u8 origin[ORIGIN_BYTES]; /* the first bytes of the command that chose the schema, as in stream */
 	__u32 bytes;		   /* in stream; from here on as in struct prepared_statement */
 	__u8 stream[2 * STREAM_BYTES]; /* STREAM_BYTES are used; the rest is for the verifier's bound on an append */
@@ -267,6 +267,8 @@ struct mongo_connection {
 	__u16 tail_bytes, end_bytes;
 	__u8 header_bytes; /* of the next message's header, so far */
 	__u8 reserved[3];
+	__u32 tgid; /* whose it is */
+	__u32 reserved_too;
 	__u8 header[MONGO_HEADER_BYTES];
 	__u8 end[END_BYTES]; /* of the message, where that is longer than stream */
 	__u8 tail[2 * REPLY_TAIL_BYTES]; /* of the reply: its end, and what was sent behind that */
@@ -400,7 +402,7 @@ _Static_assert(sizeof(struct event_header) == 16, "shared layout");
 _Static_assert(sizeof(struct mysql_connection) == 108 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_statement) == 4 + STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
-_Static_assert(sizeof(struct mongo_connection) == 100 + END_BYTES + 2 * REPLY_TAIL_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
+_Static_assert(sizeof(struct mongo_connection) == 108 + END_BYTES + 2 * REPLY_TAIL_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct target) == 24, "shared layout");
 _Static_assert(sizeof(struct target_rule) == 32, "shared layout");
 _Static_assert(sizeof(struct process_event) == 24, "shared layout");

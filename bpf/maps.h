@@ -117,7 +117,8 @@ struct {
 
 /*
  * Socket -> its MySQL connection. Written by the receive hook; read when a sample fires. An entry dies at end of stream, or
- * when the user side finds the map filling up and the connection long unused. Full: CONNECTIONS_FULL.
+ * when the user side finds that the client has quit, the process has ended, or the map is filling up and the connection long
+ * unused. Full: CONNECTIONS_FULL.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -51,6 +51,7 @@ static __always_inline struct mongo_connection *mongo_open(const struct receive 
 		return NULL;
 	c->flags = flags;
 	c->inode = r->inode;
+	c->tgid = r->tgid;
 	return c;
 }
 

@@ -218,6 +218,7 @@ static __always_inline struct mysql_connection *mysql_open(const struct receive 
 		return NULL;
 	c->flags = flags;
 	c->inode = r->inode;
+	c->tgid = r->tgid;
 	c->since_ns = bpf_ktime_get_ns();
 	return c;
 }

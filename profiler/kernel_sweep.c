@@ -10,6 +10,7 @@
 #define IDLE_EPOCHS   60  /* a connection that is silent for so long gives up its place, if places run short */
 #define CURSOR_EPOCHS 660 /* servers close cursors after 10 minutes by themselves */
 #define CURSOR_SWEEP_EPOCHS 60
+#define CONNECTION_SWEEP_EPOCHS 30
 #define GOROUTINE_SWEEP_EPOCHS 5
 
 /* Whether an entry is to be forgotten. */
@@ -60,18 +61,35 @@ static bool is_idle(const struct kernel *k, uint32_t used, uint32_t epochs)
 	return k->skel->bss->epoch - used > epochs;
 }
 
+static bool is_target(const struct kernel *k, uint32_t tgid)
+{
+	struct target target;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.targets), &tgid, &target);
+}
+
 static bool is_dead_mysql(const struct kernel *k, const void *key, const void *value)
 {
 	const struct mysql_connection *c = value;
 
 	(void)key;
-	return is_idle(k, c->used, IDLE_EPOCHS) || c->command == COM_QUIT;
+	return c->command == COM_QUIT || !is_target(k, c->tgid);
 }
 
 static bool is_dead_mongo(const struct kernel *k, const void *key, const void *value)
 {
 	(void)key;
-	return is_idle(k, ((const struct mongo_connection *)value)->used, IDLE_EPOCHS);
+	return !is_target(k, ((const struct mongo_connection *)value)->tgid);
+}
+
+static bool is_crowding_mysql(const struct kernel *k, const void *key, const void *value)
+{
+	return is_idle(k, ((const struct mysql_connection *)value)->used, IDLE_EPOCHS) || is_dead_mysql(k, key, value);
+}
+
+static bool is_crowding_mongo(const struct kernel *k, const void *key, const void *value)
+{
+	return is_idle(k, ((const struct mongo_connection *)value)->used, IDLE_EPOCHS) || is_dead_mongo(k, key, value);
 }
 
 /* Those whose connection is gone, or has been reset. */
@@ -88,10 +106,8 @@ static bool is_dead_statement(const struct kernel *k, const void *key, const voi
 static bool is_dead_cursor(const struct kernel *k, const void *key, const void *value)
 {
 	const struct cursor_key *cursor = key;
-	struct target target;
 
-	return is_idle(k, ((const struct open_cursor *)value)->used, CURSOR_EPOCHS) ||
-	       bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.targets), &cursor->tgid, &target);
+	return is_idle(k, ((const struct open_cursor *)value)->used, CURSOR_EPOCHS) || !is_target(k, cursor->tgid);
 }
 
 static bool is_crowding_cursor(const struct kernel *k, const void *key, const void *value)
@@ -100,24 +116,24 @@ static bool is_crowding_cursor(const struct kernel *k, const void *key, const vo
 	return is_idle(k, ((const struct open_cursor *)value)->used, IDLE_EPOCHS);
 }
 
-static void sweep_mysql(struct kernel *k, bool full)
+static void sweep_connections(struct kernel *k, bool full)
 {
-	struct prepared_key statement, next_statement;
-	struct prepared_statement sql;
-	struct mysql_connection c;
+	union {
+		struct mysql_connection mysql;
+		struct mongo_connection mongo;
+	} c;
 	uint64_t key, next;
 
-	if (full)
-		sweep(k, k->skel->maps.connections, &key, &next, &c, is_dead_mysql);
-	sweep(k, k->skel->maps.prepared, &statement, &next_statement, &sql, is_dead_statement);
+	sweep(k, k->skel->maps.connections, &key, &next, &c, full ? is_crowding_mysql : is_dead_mysql);
+	sweep(k, k->skel->maps.mongo_connections, &key, &next, &c, full ? is_crowding_mongo : is_dead_mongo);
 }
 
-static void sweep_mongo(struct kernel *k)
+static void sweep_prepared(struct kernel *k)
 {
-	struct mongo_connection c;
-	uint64_t key, next;
+	struct prepared_key key, next;
+	struct prepared_statement sql;
 
-	sweep(k, k->skel->maps.mongo_connections, &key, &next, &c, is_dead_mongo);
+	sweep(k, k->skel->maps.prepared, &key, &next, &sql, is_dead_statement);
 }
 
 static void sweep_cursors(struct kernel *k, bool full)
@@ -167,14 +183,16 @@ static void sweep_goroutines(struct kernel *k)
 void kernel_sweep(struct kernel *k)
 {
 	uint64_t counters[N_COUNTERS], full;
+	bool connections;
 
 	k->skel->bss->epoch++;
 	kernel_counters(k, counters);
 	full = counters[COUNTER_CONNECTIONS_FULL] + counters[COUNTER_PREPARED_FULL];
-	if (full != k->swept_full || counters[COUNTER_PREPARED] - k->swept_prepared >= MAX_PREPARED / 4) {
-		sweep_mysql(k, full != k->swept_full);
-		if (full != k->swept_full)
-			sweep_mongo(k);
+	connections = full != k->swept_full || k->skel->bss->epoch % CONNECTION_SWEEP_EPOCHS == 0;
+	if (connections)
+		sweep_connections(k, full != k->swept_full);
+	if (connections || counters[COUNTER_PREPARED] - k->swept_prepared >= MAX_PREPARED / 4) {
+		sweep_prepared(k);
 		k->swept_prepared = counters[COUNTER_PREPARED];
 	}
 	k->swept_full = full;

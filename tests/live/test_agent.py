@@ -9,10 +9,13 @@ import threading
 import time
 import unittest
 
+import pymysql
+
 from agent import Agent, descriptors
 from check_page import Page
 from compiled import CompiledTest
 from harness import schedstat, wait_for
+from mariadb_server import MariadbServer
 from pprof import Profile
 from redis_server import RedisServer, encode
 from test_processes import state
@@ -197,6 +200,24 @@ class Targets(AgentTest):
             wait_for(lambda: agent.metric("wireprof_map_entries", map="process_maps") == 0, what="mappings to be given back")
             self.assertEqual(agent.metric("wireprof_map_entries", map="targets"), 0)
             self.assertLessEqual(descriptors(agent.pid), before + 6)  # the program's own files are kept a while
+
+    def test_nothing_is_left_of_their_connections(self):
+        """Of clients that quit, and of a server that is killed while others are there."""
+        def left():
+            return agent.metric("wireprof_map_entries", map="connections")
+
+        with Agent("--comm", "mariadbd", "--window", 1) as agent, MariadbServer() as server:
+            clients = [pymysql.connect(unix_socket=server.path, user="root") for _ in range(20)]
+            for client in clients:
+                with client.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+            wait_for(lambda: left() >= 20, what="the connections")
+            for client in clients[:10]:
+                client.close()
+            wait_for(lambda: left() <= 10, seconds=50, what="those that quit to be forgotten")
+            self.assertEqual(left(), 10)
+            server.process.kill()
+            wait_for(lambda: left() == 0, seconds=50, what="the others to be forgotten")
 
 
 class Signals(AgentTest):
