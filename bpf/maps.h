@@ -130,8 +130,8 @@ struct {
 
 /*
  * (Connection, id) -> the SQL of a prepared statement. Written by the send hook, and by the receive hook where SQL names
- * it; read when a sample fires. An entry dies when the client closes it, or when the user side, every MAX_PREPARED / 4
- * statements, finds its connection gone or reset. Full: PREPARED_FULL.
+ * it; read when a sample fires. An entry dies when the client closes it, or when the user side, twice a minute and every
+ * MAX_PREPARED / 4 statements, finds its connection gone or reset. Full: PREPARED_FULL.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

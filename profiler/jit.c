@@ -34,8 +34,7 @@ struct jit {
 	int refusal;	      /* why its file is not read; told once */
 	uint32_t serial;      /* of the process and the generation of its map */
 	uint32_t generation;
-	bool has_file;
-	uint64_t read_ns, looked_ns;
+	uint64_t read_ns, looked_ns; /* looked: with a file in use; 0: there is none yet */
 	struct unnamed *unnamed;
 	size_t n_unnamed, capacity;
 };
@@ -78,7 +77,7 @@ static struct jit *jit_new(struct jits *all, pid_t shown_as)
 }
 
 /* Its first file, or one that took the place of that. */
-static void look_for_file(struct jit *j)
+static void look_for_file(struct jit *j, uint64_t now_ns)
 {
 	int fd = perf_map_open_file(j->map, &j->writer, j->root);
 	struct perf_map_writer now;
@@ -89,9 +88,10 @@ static void look_for_file(struct jit *j)
 		j->writer.uid = now.uid; /* it became another user since */
 		fd = perf_map_open_file(j->map, &j->writer, j->root);
 	}
+	if (fd >= 0 || fd == -EALREADY)
+		j->looked_ns = now_ns;
 	if (fd >= 0) {
 		perf_map_set_file(j->map, fd);
-		j->has_file = true;
 		message_verbose("process %d: reads its perf map (perf-%d.map)", j->writer.pid,
 				j->writer.inner_pid);
 	} else if (fd != -EALREADY && fd != -ENOENT && fd != j->refusal) {
@@ -109,10 +109,8 @@ static void read_map(struct jit *j, uint64_t now, bool last)
 {
 	int err;
 
-	if (last || !j->has_file || now - j->looked_ns >= LOOK_EVERY_NS) {
-		j->looked_ns = now;
-		look_for_file(j);
-	}
+	if (last || now - j->looked_ns >= LOOK_EVERY_NS)
+		look_for_file(j, now);
 	j->read_ns = now;
 	err = perf_map_read(j->map, last ? LAST_READ_BUDGET : READ_BUDGET);
 	if (err && err != -EAGAIN && err != -ENOENT)
