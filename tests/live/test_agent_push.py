@@ -5,6 +5,8 @@ import glob
 import gzip
 import os
 import signal
+import threading
+import time
 import unittest
 
 from agent import Agent
@@ -84,6 +86,27 @@ class Arrives(PushTest):
                 agent.stop()
             self.assertEqual({p.series["service_name"] for p in server.accepted}, {"billing"})
             self.assertEqual(server.broken, [])
+
+
+class Reload(PushTest):
+    def test_a_push_under_way_is_not_made_twice(self):
+        """The agent waits for it a moment; on a machine that stands still meanwhile it may be in vain, but not each time."""
+        under_way, times = threading.Event(), 3
+
+        def slow(_):
+            under_way.set()
+            time.sleep(0.05)
+
+        process = self.start(self.compile("busy.c"))
+        with PyroscopeServer() as server, Agent("-p", process.pid, *self.push_options(server)) as agent:
+            server.before_answer = slow
+            for i in range(times):
+                under_way.clear()
+                self.assertTrue(under_way.wait(20))
+                agent.process.send_signal(signal.SIGHUP)
+                wait_for(lambda: agent.text().count("configuration was read again") == i + 1, what="the reload")
+            agent.stop()
+        self.assertLess(len([reason for reason in server.broken if reason.endswith("twice")]), times, server.broken)
 
 
 class Storm(PushTest):
