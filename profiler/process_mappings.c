@@ -11,6 +11,8 @@
 #include "message.h"
 #include "processes.h"
 
+/* After news was told to the kernel, it rests for so many times the CPU time that a whole look takes, which is more. */
+#define NEWS_REST	     50
 #define MAX_PROCESS_MAPPINGS (MAPPINGS_PER_CHUNK * (MAPPING_CHUNKS - 1))
 
 /* Takes [start, end) out of what is known: something new lies there. */
@@ -396,6 +398,14 @@ int process_mapped(struct processes *p, struct process *process, const struct ma
 	}
 	sort_mappings(process);
 	return err;
+}
+
+void process_publish_news(struct processes *p, struct process *process)
+{
+	uint64_t cost_ns = NEWS_REST * process->refresh_cost_ns;
+
+	if (process->news_ns == UINT64_MAX && monotonic_ns() - process->published.since_ns >= cost_ns)
+		publish(p, process);
 }
 
 /* What the kernel took for the mapping of an address at a time; NULL: nothing, or it is not known any more. */

@@ -115,9 +115,12 @@ void processes_forget_objects(struct processes *p);
 /* How many that would be. */
 size_t processes_idle_objects(const struct processes *p);
 /*
- * One mapping that appeared, at the time of the samples that are being read; it may be gone by now. Not told to the kernel: a refresh does that.
+ * One mapping that appeared, at the time of the samples that are being read; it may be gone by now. Not told to the
+ * kernel: process_publish_news() or a refresh does that.
  */
 int process_mapped(struct processes *p, struct process *process, const struct mapping_line *m);
+/* Tells the kernel of such mappings, if there are any that it does not know. The process has not ended. */
+void process_publish_news(struct processes *p, struct process *process);
 /* After exec: the old program's mappings and name mean nothing. */
 void process_reset(struct processes *p, struct process *process);
 /*

@@ -413,8 +413,12 @@ void recorder_drain(struct recorder *r)
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 
-		if (process->changed_ns && !process->gone && is_due(process))
+		if (process->gone)
+			continue;
+		if (process->changed_ns && is_due(process))
 			process_refresh(&r->processes, process);
+		else
+			process_publish_news(&r->processes, process);
 	}
 }
 

@@ -38,6 +38,15 @@ class Libraries(ProcessTest):
         self.assertGreaterEqual(entry_share(late), 0.95)
         self.assertEqual({m for s in late for f, m in zip(*user_part(s)[::2]) if f == name}, {plugin})
 
+    def test_many_in_a_short_time(self):
+        """The kernel learns of each at once, not with the next look at /proc/PID/maps."""
+        stay = "-Wl,-z,nodelete"  # each at an address of its own
+        plugins = [(self.library("plugin_%d" % i, stay), "plugin_%d" % i, 0.03) for i in range(30)]
+        profile, _ = self.record_command(self.compile("load_plugins.c"), 0.3, 1, *sum(plugins, ()))
+        late = [s for s in profile.samples if any(f.startswith("plugin_") for f in s.frames)]
+        self.assertGreater(sum(s.nanoseconds for s in late), 0.8 * 30 * 0.03e9)
+        self.assertGreaterEqual(entry_share(late), 0.85)
+
     def assert_swapped(self, rounds, seconds):
         """Two libraries take turns at one address; each one's CPU by samples is what it used, under its names."""
         libraries = {"plugin_alpha": self.library("plugin_alpha"),
