@@ -154,15 +154,17 @@ enum {
 struct socket_slot {
 	__u64 sock;	/* kernel address, as a name only */
 	__u64 buffer;	/* user address of the last receive */
-	__u64 received;	/* bytes of the message so far */
+	__u32 received;	/* bytes of the message so far; all ones: that many, or more */
+	__u32 expected; /* bytes of the message at least, if its head declares them; else 0 */
 	__u32 last;	/* bytes of the last receive */
 	__u32 tgid;	/* who received */
 	__u32 write_seq;	/* TCP: bytes queued for sending when the last receive happened */
 	__u16 head_bytes; /* in heads */
 	__u16 flags;
-	__u64 expected; /* bytes of the message at least, if its head declares them; else 0 */
 	__u64 reader;	/* the thread or goroutine that received last: another connection may come to lie where one was closed */
 	__u32 head;	/* its place in heads, from 1 on; 0: none yet */
+	__u32 proof;	/* that nothing was received since, unseen: see struct receive */
+	__u32 since;	/* jiffies when the message began */
 	__u32 reserved;
 };
 _Static_assert(sizeof(struct socket_slot) == 64, "one cache line");
@@ -220,6 +222,10 @@ struct mysql_connection {
 	__u8 header_bytes; /* of the next packet's header, so far */
 	__u8 header[8];
 	__u32 tgid; /* whose it is */
+	__u32 proof; /* as in struct socket_slot */
+	__u32 began; /* jiffies when the batch did */
+	__u32 gaps;  /* times that something was received unseen */
+	__u32 write_seq; /* as in struct socket_slot */
 	__u8 origin[ORIGIN_BYTES]; /* the first bytes of the command that chose the schema, as in stream */
 	__u32 bytes;		   /* in stream; from here on as in struct prepared_statement */
 	__u8 stream[2 * STREAM_BYTES]; /* STREAM_BYTES are used; the rest is for the verifier's bound on an append */
@@ -234,7 +240,7 @@ struct prepared_statement {
 struct prepared_key {
 	__u64 sock, since_ns; /* the connection */
 	__u32 id;	      /* the server's, or a hash of the name that SQL gave it, */
-	__u32 named;	      /* then 1 */
+	__u32 named;	      /* then 1, and the connection's gaps: another may have got the name in one */
 };
 
 /* --- MongoDB: see mongo.h --- */
@@ -268,7 +274,8 @@ struct mongo_connection {
 	__u8 header_bytes; /* of the next message's header, so far */
 	__u8 reserved[3];
 	__u32 tgid; /* whose it is */
-	__u32 reserved_too;
+	__u32 proof, write_seq; /* as in struct socket_slot */
+	__u32 began; /* jiffies when the batch did */
 	__u8 header[MONGO_HEADER_BYTES];
 	__u8 end[END_BYTES]; /* of the message, where that is longer than stream */
 	__u8 tail[2 * REPLY_TAIL_BYTES]; /* of the reply: its end, and what was sent behind that */
@@ -309,6 +316,7 @@ struct process_event {
 	struct event_header h; /* pid: the process that the event is about (the child of a fork) */
 	__u32 parent;	       /* EVENT_FORK */
 	__u32 reserved;
+	__u64 cpu_ns; /* EVENT_EXIT: CPU time that the process used, as the kernel accounts it; all ones: not known yet */
 };
 
 /* Who the thread worked for (DESIGN.md, "Who owns a sample"). */
@@ -354,7 +362,10 @@ struct process_event {
 	X(GOROUTINE_UNKNOWN, "receives of Go programs whose goroutine could not be read")                  \
 	X(GUESSED_FRAMES, "frames left by frame pointer or by a return address on the stack")                 \
 	X(GUESSED_SAMPLES, "samples with such frames")                                                     \
-	X(SAMPLE_NS, "nanoseconds spent taking samples")
+	X(SAMPLE_NS, "nanoseconds spent taking samples")                                                   \
+	X(TARGET_NS, "nanoseconds of CPU that targets used, by samples")                                   \
+	X(RECEIVES, "runs of the receive hook for targets")                                                 \
+	X(RECEIVES_OF_OTHERS, "runs of the receive hook for others, and for other system calls")
 
 #define X(name, text) PHASE_##name,
 enum phase { PHASES(X) N_PHASES };
@@ -376,6 +387,8 @@ enum sample_flags {
 	REQUEST_MYSQL = 1 << 6,	   /* from the connections map: head is the origin, tail the stream */
 	REQUEST_PREPARED = 1 << 7, /* tail is the stream that prepared the statement, or opened the cursor */
 	REQUEST_MONGO = 1 << 8,	   /* from the mongo_connections map: head is the end, tail the stream */
+	REQUEST_MISSED = 1 << 9,   /* there may be one, which came while the hook was not attached */
+	SAMPLE_UNTAGGED = 1 << 10, /* taken while the hook was not attached */
 };
 
 struct sample_event {
@@ -395,17 +408,19 @@ struct sample_event {
 	__u64 received;	    /* bytes of the message so far */
 	__u64 last_received; /* bytes of the last receive */
 	__u64 sock, since_ns; /* with REQUEST_MYSQL: the connection, for a prepared_key */
+	__u32 period_ns;      /* CPU time that the sample stands for */
+	__u32 age;	      /* jiffies since the request began */
 	char thread[COMM_BYTES];
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "shared layout");
-_Static_assert(sizeof(struct mysql_connection) == 108 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
+_Static_assert(sizeof(struct mysql_connection) == 124 + ORIGIN_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_statement) == 4 + STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
-_Static_assert(sizeof(struct mongo_connection) == 108 + END_BYTES + 2 * REPLY_TAIL_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
+_Static_assert(sizeof(struct mongo_connection) == 116 + END_BYTES + 2 * REPLY_TAIL_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct target) == 24, "shared layout");
 _Static_assert(sizeof(struct target_rule) == 32, "shared layout");
-_Static_assert(sizeof(struct process_event) == 24, "shared layout");
-_Static_assert(sizeof(struct sample_event) == 96, "shared layout");
+_Static_assert(sizeof(struct process_event) == 32, "shared layout");
+_Static_assert(sizeof(struct sample_event) == 104, "shared layout");
 
 #endif

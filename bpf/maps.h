@@ -12,6 +12,10 @@ const volatile unsigned int ring_wake_bytes = RING_BYTES_MIN / 4;
 
 /* Counts about seconds, on the user side. */
 unsigned int epoch;
+/* Set by the user side: how often the receive hook was attached and detached, whether it is off now, and a sample's worth. */
+unsigned int hook_epoch;
+bool hook_is_off;
+unsigned int sample_period_ns;
 /* Set by the user side, when it looks at replies; and here, when it has been told to. */
 bool watches_replies;
 
@@ -194,6 +198,8 @@ enum protocol {
 struct worker {
 	u64 sock; /* 0: none */
 	u64 who; /* the thread's id, or the goroutine's */
+	u32 epoch; /* of the hook, when it was seen to begin with sock, or to end: unseen receives may have come in another */
+	u32 header_before; /* of the receive of `header`: see struct receive */
 	u32 generation; /* of the goroutine's program; 0: a thread */
 	u16 port; /* local, of sock; 0: AF_UNIX */
 	u8 protocol; /* enum protocol, of sock */
@@ -266,6 +272,11 @@ struct receive {
 		u32 write_seq; /* TCP */
 		u32 queued; /* AF_UNIX: packets left in the queue */
 	};
+	/*
+	 * Proof that all receives of a connection are seen: what one leaves (`proof`) is what the next finds (`before`). TCP's
+	 * is its position in the stream, for others it is the hook's epoch.
+	 */
+	u32 proof, before;
 	u32 wanted; /* bytes that were asked for; of a vector, its first element's */
 	u32 inode; /* of the socket, for protocols that are followed only */
 	u32 tgid;
@@ -287,6 +298,25 @@ struct {
 	__uint(max_entries, 1);
 } scratch SEC(".maps");
 
+/* From now on, and known for sure. */
+static __always_inline void worker_serves(struct worker *worker, u64 sock, u16 port, enum protocol protocol)
+{
+	worker->sock = sock;
+	worker->port = port;
+	worker->protocol = protocol;
+	worker->bypass = 0;
+	worker->epoch = hook_epoch;
+}
+
+/* What it was in the middle of when the hook was detached means nothing any more. */
+static __always_inline void worker_wakes(struct worker *worker)
+{
+	if (worker->epoch == hook_epoch)
+		return;
+	worker->has_header = worker->awaits_reply = 0;
+	worker->border = 0;
+}
+
 static __always_inline void count_more(enum counter which, u64 more)
 {
 	u32 key = which;
@@ -301,15 +331,21 @@ static __always_inline void count(enum counter which)
 	count_more(which, 1);
 }
 
-static __always_inline void send_process_event(u32 type, u32 pid, u32 parent)
+static __always_inline void send_process_event_with(u32 type, u32 pid, u32 parent, u64 cpu_ns)
 {
 	struct process_event e = {
 		.h = {.type = type, .pid = pid, .time_ns = bpf_ktime_get_ns()},
 		.parent = parent,
+		.cpu_ns = cpu_ns,
 	};
 
 	if (bpf_ringbuf_output(&ring, &e, sizeof(e), BPF_RB_FORCE_WAKEUP))
 		count(COUNTER_EVENTS_LOST);
+}
+
+static __always_inline void send_process_event(u32 type, u32 pid, u32 parent)
+{
+	send_process_event_with(type, pid, parent, 0);
 }
 
 #endif

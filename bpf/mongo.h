@@ -52,6 +52,7 @@ static __always_inline struct mongo_connection *mongo_open(const struct receive 
 	c->flags = flags;
 	c->inode = r->inode;
 	c->tgid = r->tgid;
+	c->proof = r->before;
 	return c;
 }
 
@@ -69,7 +70,7 @@ static __always_inline struct mongo_connection *mongo_connection_of(const struct
 	bool alone = r->wanted == MONGO_HEADER_BYTES && r->bytes == MONGO_HEADER_BYTES;
 	u8 p[MONGO_HEADER_BYTES];
 
-	if (c && c->inode == r->inode)
+	if (c && c->inode == r->inode && c->proof == r->before)
 		return c;
 	if (r->bytes < MONGO_HEADER_BYTES || !(alone || worker->generation || look_for_mongo))
 		return NULL;
@@ -158,10 +159,12 @@ static __always_inline void mongo_batch(struct mongo_connection *c)
 
 	if (!c->left && !c->header_bytes) {
 		c->bytes = c->received = c->messages = c->whole = 0;
+		c->began = bpf_jiffies64();
 		return;
 	}
 	if (!c->whole)
 		return;
+	c->began = bpf_jiffies64();
 	c->whole = 0;
 	c->messages = 1;
 	c->last = 0;
@@ -263,6 +266,8 @@ static __noinline int mongo_receive(struct worker *worker, const struct receive 
 		return false;
 	c->used = epoch;
 	c->reader = worker->who;
+	c->proof = r->proof;
+	c->write_seq = r->write_seq;
 	c->buffer = r->buffer;
 	c->n = r->bytes;
 	c->at = 0;
@@ -273,11 +278,8 @@ static __noinline int mongo_receive(struct worker *worker, const struct receive 
 	worker->awaits_reply = 0;
 	if (!c->left && !c->header_bytes)
 		mongo_complete(worker, c);
-	worker->sock = r->sock;
-	worker->port = r->port;
-	worker->protocol = PROTOCOL_MONGO;
+	worker_serves(worker, r->sock, r->port, PROTOCOL_MONGO);
 	worker->speaks_mongo = 1;
-	worker->bypass = 0;
 	return true;
 }
 

@@ -48,6 +48,7 @@ static __always_inline void mysql_batch(struct mysql_connection *c, u32 header_b
 {
 	c->flags &= ~(MYSQL_DATA | MYSQL_PREPARING | MYSQL_SCHEMA | MYSQL_NAMED);
 	c->flags |= MYSQL_COLLECT;
+	c->began = bpf_jiffies64();
 	c->commands = c->whole = 0;
 	c->command = 0;
 	c->statement = 0;
@@ -198,7 +199,8 @@ static __always_inline bool mysql_may_begin(const struct receive *r, bool speaks
 	return true;
 }
 
-static __always_inline struct mysql_connection *mysql_open(const struct receive *r, u32 flags)
+/* `before`: what its first receive found (struct receive). */
+static __always_inline struct mysql_connection *mysql_open(const struct receive *r, u32 flags, u32 before)
 {
 	struct no_connection *blank;
 	struct mysql_connection *c;
@@ -219,8 +221,33 @@ static __always_inline struct mysql_connection *mysql_open(const struct receive 
 	c->flags = flags;
 	c->inode = r->inode;
 	c->tgid = r->tgid;
+	c->proof = before;
 	c->since_ns = bpf_ktime_get_ns();
 	return c;
+}
+
+#define MYSQL_LASTING (MYSQL_SURE | MYSQL_HEADERS | MYSQL_COMPRESSES | MYSQL_COMPRESSED | MYSQL_ENCRYPTED | MYSQL_TRUSTED)
+
+/*
+ * Something was received unseen. The connection is followed again from this receive on, if a packet can begin here; what was
+ * prepared under an id is still that, but the schema and what a name stands for may have changed.
+ */
+static __always_inline bool mysql_resumes(struct mysql_connection *c, const struct receive *r)
+{
+	u32 header = c->flags & MYSQL_COMPRESSED ? MYSQL_FRAME_BYTES : MYSQL_HEADER_BYTES, bytes = r->bytes;
+	u8 p[MYSQL_HEADER_BYTES + 1] = {};
+
+	c->flags &= MYSQL_LASTING;
+	c->left = c->header_bytes = c->origin_bytes = c->commands = c->whole = c->sequence = 0;
+	if (c->flags & MYSQL_ENCRYPTED)
+		return true;
+	if (c->flags & MYSQL_HEADERS ? r->wanted != header || bytes != header : bytes <= header)
+		return false;
+	if (bpf_probe_read_user(p, MYSQL_HEADER_BYTES, (void *)r->buffer) || p[3] || !le24(p) ||
+	    (!(c->flags & MYSQL_HEADERS) && le24(p) + header > bytes))
+		return false;
+	c->gaps++;
+	return true;
 }
 
 /* The connection, made if it has none; NULL where this is no MySQL, as far as the first bytes tell. */
@@ -234,7 +261,7 @@ static __always_inline struct mysql_connection *mysql_connection_of(const struct
 		return c;
 	if (has_header ? !mysql_is_header(worker->header) : !mysql_may_begin(r, worker->speaks_mysql, &flags))
 		return NULL;
-	return mysql_open(r, flags);
+	return mysql_open(r, flags, has_header ? worker->header_before : r->before);
 }
 
 /* All of a command's payload in one receive, behind the header: nearly every receive is so. Copies first, then looks. */
@@ -350,9 +377,8 @@ static __always_inline bool mysql_notes_header(struct worker *worker, const stru
 	if (bpf_probe_read_user(worker->header, MYSQL_HEADER_BYTES, (void *)r->buffer) || !le24(worker->header))
 		return false;
 	worker->has_header = 1;
-	worker->sock = r->sock;
-	worker->protocol = PROTOCOL_MYSQL;
-	worker->bypass = 0;
+	worker->header_before = r->before;
+	worker_serves(worker, r->sock, r->port, PROTOCOL_MYSQL);
 	return true;
 }
 
@@ -369,13 +395,22 @@ static __always_inline bool mysql_receive(struct worker *worker, const struct re
 	worker->border = 0;
 	if (!c)
 		return false;
+	worker->speaks_mysql = 1;
+	if (c->proof != (has_header ? worker->header_before : r->before) && !mysql_resumes(c, r)) {
+		worker->epoch = hook_epoch - 1; /* what it does is not known */
+		return true;
+	}
+	c->proof = r->proof;
+	c->write_seq = r->write_seq;
 	if (c->flags & (MYSQL_PREPARING | MYSQL_SCHEMA) && c->flags & MYSQL_HEADERS && !c->left) {
 		mysql_reply_is_out(c, r->sock, r->buffer == c->start ? r->bytes : 0);
 		worker->awaits_reply = 0;
 	}
 	c->used = epoch;
 	c->reader = worker->who;
-	if (!(c->flags & MYSQL_ENCRYPTED)) {
+	if (c->flags & MYSQL_ENCRYPTED) {
+		c->began = bpf_jiffies64(); /* which receive begins a command is not known */
+	} else {
 		if (!mysql_follow(c, r, has_header ? worker->header : NULL)) {
 			mysql_forget(r->sock);
 			return false;
@@ -389,11 +424,7 @@ static __always_inline bool mysql_receive(struct worker *worker, const struct re
 		    !(c->flags & (MYSQL_ENCRYPTED | MYSQL_COMPRESSES | MYSQL_COMPRESSED)))
 			worker->border = r->sock;
 	}
-	worker->sock = r->sock;
-	worker->port = r->port;
-	worker->protocol = PROTOCOL_MYSQL;
-	worker->speaks_mysql = 1;
-	worker->bypass = 0;
+	worker_serves(worker, r->sock, r->port, PROTOCOL_MYSQL);
 	return true;
 }
 
@@ -404,7 +435,7 @@ static __always_inline const struct prepared_statement *mysql_prepared(const str
 
 	if (c->commands != 1)
 		return NULL;
-	key.named = !!(c->flags & MYSQL_NAMED);
+	key.named = c->flags & MYSQL_NAMED ? 1 + c->gaps : 0;
 	if (!key.named && c->command != COM_STMT_EXECUTE && c->command != COM_STMT_BULK_EXECUTE &&
 	    c->command != COM_STMT_FETCH)
 		return NULL;

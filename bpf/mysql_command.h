@@ -199,7 +199,7 @@ static __always_inline void mysql_query(struct mysql_connection *c, u64 sock)
 		c->statement = mysql_next_word(c);
 		break;
 	case HASH_PREPARE:
-		mysql_remember(c, sock, mysql_next_word(c), 1);
+		mysql_remember(c, sock, mysql_next_word(c), 1 + c->gaps);
 		break;
 	}
 }

@@ -76,6 +76,13 @@ static __noinline struct sock *socket_of(struct task_struct *task, u64 fd)
 	return socket ? BPF_CORE_READ(socket, sk) : NULL;
 }
 
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+}
+
 static __always_inline void describe_socket(struct sample_event *e, struct sock *sk)
 {
 	struct unix_sock *u = (struct unix_sock *)sk;
@@ -89,6 +96,17 @@ static __always_inline void describe_socket(struct sample_event *e, struct sock 
 	}
 }
 
+/* The proof that a connection would leave now: see struct receive. */
+static __always_inline u32 proof_now(struct sock *sk)
+{
+	return is_tcp(sk) ? BPF_CORE_READ((struct tcp_sock *)sk, copied_seq) : hook_epoch;
+}
+
+static __always_inline u32 age_of(u32 began)
+{
+	return (u32)bpf_jiffies64() - began;
+}
+
 /* Fills in what is known of the message; the bytes follow in copy_request(). `reader`: whose it must be; 0: anybody's. */
 static __always_inline struct socket_slot *describe_request(struct sample_event *e, u64 sock, u64 reader)
 {
@@ -99,6 +117,7 @@ static __always_inline struct socket_slot *describe_request(struct sample_event 
 	if (!slot || slot->tgid != e->h.pid || !slot->received || (reader && slot->reader != reader))
 		return NULL;
 	e->flags |= REQUEST_KNOWN;
+	e->age = age_of(slot->since);
 	e->received = slot->received;
 	e->last_received = slot->last;
 	i = buffer_index(slot->buffer);
@@ -126,36 +145,59 @@ static __always_inline void describe_mysql(struct sample_event *e, const struct 
 	e->statement = c->statement;
 	e->sock = sock;
 	e->since_ns = c->since_ns;
+	e->age = age_of(c->began);
 }
 
 static __always_inline void describe_mongo(struct sample_event *e, const struct mongo_connection *c)
 {
 	e->flags |= REQUEST_KNOWN | REQUEST_MONGO;
 	e->received = e->last_received = c->received;
+	e->age = age_of(c->began);
 }
 
-/* On its way out of, or into, a socket. */
-static __always_inline void owner_on_socket(struct sample_event *e, struct sock *sk, bool sends, struct owner *owner)
+/* Nothing is known, and what would be known came while the hook was not attached, or before it ever was. */
+static __always_inline void owner_missed(struct sample_event *e, struct owner *owner)
 {
-	owner->sock = (u64)sk;
-	describe_socket(e, sk);
-	e->phase = sends ? PHASE_REPLY : PHASE_RECEIVE;
+	owner->mysql = NULL;
+	owner->mongo = NULL;
+	owner->slot = NULL;
+	e->flags |= REQUEST_MISSED;
+}
+
+/* On its way out of a socket: that socket's last message, if none came since that the hook did not see. */
+static __always_inline void owner_by_reply(struct sample_event *e, struct sock *sk, struct owner *owner)
+{
+	u32 proof = proof_now(sk);
+
+	e->phase = PHASE_REPLY;
 	owner->mysql = bpf_map_lookup_elem(&connections, &owner->sock);
-	if (owner->mysql && !sends && owner->mysql->flags & MYSQL_DATA && !(owner->mysql->flags & MYSQL_ENCRYPTED))
-		e->phase = PHASE_EXECUTE;
-	if (e->phase == PHASE_RECEIVE) {
-		owner->mysql = NULL;
-		return;
-	}
-	if (owner->mysql) {
+	if (!owner->mysql)
+		owner->mongo = bpf_map_lookup_elem(&mongo_connections, &owner->sock);
+	if (!owner->mysql && !owner->mongo)
+		owner->slot = slot_find(owner->sock);
+	if (hook_is_off)
+		owner_missed(e, owner);
+	else if (owner->mysql && owner->mysql->proof == proof)
 		describe_mysql(e, owner->mysql, owner->sock);
-		return;
-	}
-	owner->mongo = bpf_map_lookup_elem(&mongo_connections, &owner->sock);
-	if (owner->mongo)
+	else if (owner->mongo && owner->mongo->proof == proof)
 		describe_mongo(e, owner->mongo);
-	else
+	else if (owner->slot && owner->slot->proof == proof)
 		owner->slot = describe_request(e, owner->sock, 0);
+	else
+		owner_missed(e, owner);
+}
+
+/* On its way into a socket: no message yet, but for what LOAD DATA LOCAL has asked for. */
+static __always_inline void owner_by_receive(struct sample_event *e, const struct worker *worker, struct owner *owner)
+{
+	struct mysql_connection *c = bpf_map_lookup_elem(&connections, &owner->sock);
+
+	e->phase = PHASE_RECEIVE;
+	if (!c || !(c->flags & MYSQL_DATA) || c->flags & MYSQL_ENCRYPTED || !worker || worker->epoch != hook_epoch || hook_is_off)
+		return;
+	e->phase = PHASE_EXECUTE;
+	owner->mysql = c;
+	describe_mysql(e, c, owner->sock);
 }
 
 static __always_inline void owner_of_mysql(struct sample_event *e, const struct worker *worker, struct owner *owner)
@@ -197,10 +239,43 @@ static __always_inline void owner_of_mongo(struct sample_event *e, const struct 
 		count(COUNTER_REQUEST_LOST);
 }
 
+/*
+ * Whether the worker still serves what it served when the hook was detached: nothing was received since, nothing was sent.
+ * Of sockets that are not TCP's that cannot be told.
+ */
+static __always_inline bool still_serves(const struct worker *worker)
+{
+	struct sock *sk = (struct sock *)worker->sock;
+	u64 sock = worker->sock;
+	struct mysql_connection *mysql;
+	struct mongo_connection *mongo;
+	struct socket_slot *slot;
+	u32 proof, write_seq;
+
+	if (!is_tcp(sk))
+		return false;
+	proof = BPF_CORE_READ((struct tcp_sock *)sk, copied_seq);
+	write_seq = BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
+	if (worker->protocol == PROTOCOL_MYSQL) {
+		mysql = bpf_map_lookup_elem(&connections, &sock);
+		return mysql && mysql->proof == proof && mysql->write_seq == write_seq;
+	}
+	if (worker->protocol == PROTOCOL_MONGO) {
+		mongo = bpf_map_lookup_elem(&mongo_connections, &sock);
+		return mongo && mongo->proof == proof && mongo->write_seq == write_seq;
+	}
+	slot = slot_find(sock);
+	return slot && slot->proof == proof && slot->write_seq == write_seq;
+}
+
 static __always_inline void owner_of_worker(struct sample_event *e, const struct worker *worker, struct owner *owner)
 {
 	owner->sock = worker->sock;
 	describe_socket(e, (struct sock *)worker->sock);
+	if (hook_is_off || (worker->epoch != hook_epoch && !still_serves(worker))) {
+		owner_missed(e, owner);
+		return;
+	}
 	if (worker->protocol == PROTOCOL_MYSQL) {
 		owner_of_mysql(e, worker, owner);
 		return;
@@ -238,12 +313,20 @@ static __always_inline struct owner owner_resolve(struct sample_event *e, struct
 		e->flags |= REQUEST_BYPASS;
 	if (family == FAMILY_SEND || family == FAMILY_RECEIVE)
 		sk = socket_of(task, call->arg0);
-	if (sk)
-		owner_on_socket(e, sk, family == FAMILY_SEND, &owner);
+	if (sk) {
+		owner.sock = (u64)sk;
+		describe_socket(e, sk);
+	}
+	if (sk && family == FAMILY_SEND)
+		owner_by_reply(e, sk, &owner);
+	else if (sk)
+		owner_by_receive(e, worker, &owner);
 	else if (family == FAMILY_WAIT || (family == FAMILY_FUTEX && (!worker || !worker->sock)))
 		e->phase = PHASE_IDLE;
 	else if (worker && worker->sock)
 		owner_of_worker(e, worker, &owner);
+	else if (worker && worker->epoch != hook_epoch)
+		owner_missed(e, &owner);
 	return owner;
 }
 

@@ -80,7 +80,7 @@ static __always_inline struct socket_slot *slot_claim(u64 sock)
 
 static __always_inline bool continues(const struct socket_slot *slot, const struct receive *r)
 {
-	if (!slot->received || slot->tgid != r->tgid)
+	if (!slot->received || slot->tgid != r->tgid || slot->proof != r->before)
 		return false;
 	if (slot->expected)
 		return slot->received < slot->expected;
@@ -147,7 +147,7 @@ static __always_inline void head_follow(struct socket_slot *slot)
 	if (!head || head->sock != slot->sock)
 		return;
 	bpf_loop(HEAD_LINES, walk_line, &w, 0);
-	slot->expected = head->at > slot->received ? head->at : 0;
+	slot->expected = head->at <= slot->received ? 0 : head->at < ~0u ? head->at : ~0u;
 }
 
 /* A message begins whose head is to be copied: the connection's place, if it still has one, or the next in turn. */
@@ -175,8 +175,8 @@ static __always_inline void head_append(struct socket_slot *slot, const struct r
 	/* Or clang proves bounds away where the verifier cannot. */
 	barrier_var(at);
 	barrier_var(n);
-	if (at < HEAD_BYTES && n <= HEAD_BYTES &&
-	    !bpf_probe_read_user(&head->bytes[at], n, (void *)r->buffer)) {
+	at &= HEAD_BYTES - 1; /* which it is: a bound that Linux 6.1 does not forget when it is spilled */
+	if (n <= HEAD_BYTES && !bpf_probe_read_user(&head->bytes[at], n, (void *)r->buffer)) {
 		head->sock = slot->sock;
 		if (!at)
 			head->at = 0;
@@ -192,8 +192,11 @@ static __always_inline void slot_update(struct socket_slot *slot, u64 reader, co
 		slot->flags |= SLOT_PIECES;
 		copied = slot->head_bytes == slot->received; /* so far, without a gap */
 		slot->received += r->bytes;
+		if (slot->received < (u32)r->bytes)
+			slot->received = ~0u;
 	} else {
 		slot->received = r->bytes;
+		slot->since = bpf_jiffies64();
 		slot->head_bytes = 0;
 		slot->expected = 0;
 		copied = r->bytes >= HEAD_COPY_MIN || slot->flags & (SLOT_PIECES | SLOT_SHARED);
@@ -208,6 +211,7 @@ static __always_inline void slot_update(struct socket_slot *slot, u64 reader, co
 	slot->tgid = r->tgid;
 	slot->reader = reader;
 	slot->write_seq = r->write_seq;
+	slot->proof = r->proof;
 	if (r->family == AF_UNIX)
 		slot->flags = (slot->flags & ~SLOT_MORE) | (r->queued ? SLOT_MORE : 0);
 }
@@ -264,11 +268,10 @@ static __always_inline void reply_is_out(struct worker *worker, u64 sock)
 	mysql_reply_is_out(c, sock, 0);
 }
 
+
 static __always_inline void serves_nobody(struct worker *worker)
 {
-	worker->sock = 0;
-	worker->protocol = PROTOCOL_ANY;
-	worker->bypass = 0;
+	worker_serves(worker, 0, 0, PROTOCOL_ANY);
 }
 
 /* A receive that brings nothing ends the worker's request; end of stream also ends the connection. */
@@ -306,10 +309,14 @@ static __always_inline void receive_bytes(struct worker *worker, const struct re
 	if (buffer_claim(r->buffer, r->sock))
 		slot->flags |= SLOT_SHARED;
 	slot_update(slot, worker->who, r);
-	worker->sock = r->sock;
-	worker->port = r->port;
-	worker->protocol = PROTOCOL_ANY;
-	worker->bypass = 0;
+	worker_serves(worker, r->sock, r->port, PROTOCOL_ANY);
+}
+
+/* TCP's proof is its position in the stream; others have the hook's epoch. */
+static __always_inline void prove(struct receive *r, bool tcp, u32 copied_seq)
+{
+	r->proof = tcp ? copied_seq : hook_epoch;
+	r->before = tcp && r->bytes > 0 ? copied_seq - r->bytes : r->proof;
 }
 
 static __always_inline bool receive_wanted(u16 family, u16 type)

@@ -48,6 +48,12 @@ typedef struct {
 
 struct signal_struct {
 	atomic_t live;
+	int nr_threads; /* with those that have ended, but are not reaped yet */
+	u64 sum_sched_runtime; /* of those that are */
+};
+
+struct sched_entity {
+	u64 sum_exec_runtime;
 };
 
 struct thread_struct {
@@ -84,6 +90,7 @@ struct task_struct {
 	struct thread_struct thread;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct sched_entity se;
 	struct css_set *cgroups;
 };
 
@@ -104,10 +111,12 @@ struct sock {
 	struct sk_buff_head sk_receive_queue;
 	struct socket *sk_socket;
 	u16 sk_type;
+	u16 sk_protocol;
 };
 
 struct tcp_sock {
 	u32 write_seq;
+	u32 copied_seq;
 };
 
 struct unix_address;
@@ -144,6 +153,7 @@ static __attribute__((always_inline)) inline u64 le64(const u8 *p)
 #define S_IFSOCK     0140000
 #define SOCK_STREAM  1
 #define AF_UNIX	     1
+#define IPPROTO_TCP  6
 #define AF_INET	     2
 #define AF_INET6     10
 #define MSG_PEEK     2

@@ -127,6 +127,7 @@ int sample(struct bpf_perf_event_data *ctx)
 	target = sampled_target(task, tgid);
 	if (!target)
 		return 0;
+	count_more(COUNTER_TARGET_NS, sample_period_ns);
 	s = bpf_map_lookup_elem(&scratch, &zero);
 	if (!s)
 		return 0;
@@ -138,6 +139,9 @@ int sample(struct bpf_perf_event_data *ctx)
 	e->h.pid = tgid;
 	e->h.time_ns = bpf_ktime_get_ns();
 	e->tid = (u32)id;
+	e->period_ns = sample_period_ns;
+	if (hook_is_off)
+		e->flags = SAMPLE_UNTAGGED;
 	bpf_get_current_comm(e->thread, sizeof(e->thread));
 
 	start_regs(ctx, task, e, &u->regs, &call);
@@ -189,9 +193,15 @@ int BPF_PROG(receive_tracepoint, struct sock *sk, int ret, int flags)
 	struct thread_state *thread = thread_state(task);
 	struct receive r = {.bytes = ret};
 	struct pt_regs___kernel *regs;
+	struct tcp_sock *tcp = NULL;
 	struct worker *worker;
 
-	if (!thread || flags & MSG_PEEK)
+	if (!thread) {
+		count(COUNTER_RECEIVES_OF_OTHERS);
+		return 0;
+	}
+	count(COUNTER_RECEIVES);
+	if (flags & MSG_PEEK)
 		return 0;
 	r.family = sk->__sk_common.skc_family;
 	if (!receive_wanted(r.family, sk->sk_type))
@@ -199,23 +209,23 @@ int BPF_PROG(receive_tracepoint, struct sock *sk, int ret, int flags)
 	worker = worker_of(task, thread, ret > 0);
 	if (!worker)
 		return 0;
+	worker_wakes(worker);
 	regs = (void *)bpf_task_pt_regs(task);
 	r.tgid = task->tgid;
 	r.buffer = first_buffer(regs->orig_ax, regs->si, regs->dx, &r.wanted);
 	r.sock = pointer_number(thread, sk);
+	if (r.family == AF_UNIX) {
+		r.queued = sk->sk_receive_queue.qlen;
+	} else {
+		tcp = (void *)bpf_skc_to_tcp_sock(sk);
+		r.port = sk->__sk_common.skc_num;
+		r.write_seq = tcp ? tcp->write_seq : 0;
+	}
+	prove(&r, tcp, tcp ? tcp->copied_seq : 0);
 	if (mysql_notes_header(worker, &r))
 		return 0;
 	if ((may_be_mysql(worker, &r) || may_be_mongo(worker, &r)) && sk->sk_socket && sk->sk_socket->file)
 		r.inode = sk->sk_socket->file->f_inode->i_ino;
-	if (r.family == AF_UNIX) {
-		r.queued = sk->sk_receive_queue.qlen;
-	} else {
-		struct tcp_sock *tcp = (void *)bpf_skc_to_tcp_sock(sk);
-
-		r.port = sk->__sk_common.skc_num;
-		if (tcp)
-			r.write_seq = tcp->write_seq;
-	}
 	receive(worker, &r);
 	return 0;
 }
@@ -239,7 +249,7 @@ static __always_inline struct worker *replier(struct task_struct *task, struct t
 	if (!thread || bytes <= 0)
 		return NULL;
 	worker = worker_of(task, thread, false);
-	return worker && worker->awaits_reply ? worker : NULL;
+	return worker && worker->awaits_reply && worker->epoch == hook_epoch ? worker : NULL;
 }
 
 static __always_inline int send_sys_exit(struct pt_regs___kernel *regs, s64 nr, s32 bytes)
@@ -259,6 +269,19 @@ static __always_inline int send_sys_exit(struct pt_regs___kernel *regs, s64 nr, 
 	return 0;
 }
 
+/* A function of its own, as there is little room on the stack. */
+static __noinline int look_at_socket(struct receive *r, struct sock *sk)
+{
+	if (r->family == AF_UNIX) {
+		r->queued = BPF_CORE_READ(sk, sk_receive_queue.qlen);
+	} else {
+		r->port = BPF_CORE_READ(sk, __sk_common.skc_num);
+		r->write_seq = BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
+	}
+	prove(r, is_tcp(sk), BPF_CORE_READ((struct tcp_sock *)sk, copied_seq));
+	return 0;
+}
+
 /* Older kernels: every system call of the machine passes here, so leave early. */
 SEC("raw_tp/sys_exit")
 int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
@@ -271,14 +294,17 @@ int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task;
 	struct sock *sk;
 
-	if (syscall_family(nr) == FAMILY_SEND)
-		return send_sys_exit(regs, nr, r.bytes);
-	if (syscall_family(nr) != FAMILY_RECEIVE)
-		return 0;
+	if (syscall_family(nr) != FAMILY_RECEIVE) {
+		count(COUNTER_RECEIVES_OF_OTHERS);
+		return syscall_family(nr) == FAMILY_SEND ? send_sys_exit(regs, nr, r.bytes) : 0;
+	}
 	task = bpf_get_current_task_btf();
 	thread = thread_state(task);
-	if (!thread)
+	if (!thread) {
+		count(COUNTER_RECEIVES_OF_OTHERS);
 		return 0;
+	}
+	count(COUNTER_RECEIVES);
 	worker = worker_of(task, thread, r.bytes > 0);
 	if (!worker)
 		return 0;
@@ -292,19 +318,15 @@ int receive_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	r.family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (!receive_wanted(r.family, BPF_CORE_READ(sk, sk_type)))
 		return 0;
+	worker_wakes(worker);
 	r.tgid = task->tgid;
 	r.buffer = first_buffer(nr, BPF_CORE_READ(regs, si), BPF_CORE_READ(regs, dx), &r.wanted);
 	r.sock = (u64)sk;
+	look_at_socket(&r, sk);
 	if (mysql_notes_header(worker, &r))
 		return 0;
 	if (may_be_mysql(worker, &r) || may_be_mongo(worker, &r))
 		r.inode = socket_inode(sk);
-	if (r.family == AF_UNIX) {
-		r.queued = BPF_CORE_READ(sk, sk_receive_queue.qlen);
-	} else {
-		r.port = BPF_CORE_READ(sk, __sk_common.skc_num);
-		r.write_seq = BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
-	}
 	receive(worker, &r);
 	return 0;
 }
@@ -375,6 +397,17 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/*
+ * CPU time of the process whose last thread this is. Not known while another is not reaped yet: the first thread stays so until
+ * all others are gone.
+ */
+static __always_inline u64 cpu_of_last(struct task_struct *task)
+{
+	if (BPF_CORE_READ(task, signal, nr_threads) > 1)
+		return ~0ull;
+	return BPF_CORE_READ(task, signal, sum_sched_runtime) + task->se.sum_exec_runtime;
+}
+
 SEC("raw_tp/sched_process_exit")
 int process_exit(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -386,6 +419,6 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0; /* other threads go on */
 	bpf_map_delete_elem(&targets, &tgid);
-	send_process_event(EVENT_EXIT, tgid, 0);
+	send_process_event_with(EVENT_EXIT, tgid, 0, cpu_of_last(task));
 	return 0;
 }

@@ -150,6 +150,23 @@ static void put_agent(const struct metrics *m, struct stream *s)
 	gauge(s, "wireprof_frequency_hertz", "Samples a second that are taken of each busy CPU.", m->frequency_hz);
 }
 
+static void put_overhead(const struct metrics_overhead *o, struct stream *s)
+{
+	const struct {
+		const char *part;
+		uint64_t ratio;
+	} parts[] = {{"hook", o->hook}, {"samples", o->samples}, {"agent", o->own}};
+
+	family(s, "wireprof_overhead_ratio", "gauge",
+	       "What wireprof costs, as it estimates, of the CPU time that the targets use, by part.");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		labelled(s, "wireprof_overhead_ratio", "part", parts[i].part);
+		put_seconds(s, parts[i].ratio);
+	}
+	one_seconds(s, "wireprof_overhead_budget_ratio", "gauge", "What it may cost: --max-overhead.", o->budget);
+	one_seconds(s, "wireprof_hook_attached_ratio", "gauge", "Part of the time that the receive hook is attached.", o->attached);
+}
+
 static void put_samples(const struct metrics *m, struct stream *s)
 {
 	counter(s, "wireprof_samples_total", "Samples taken of the targets.", m->samples);
@@ -291,6 +308,8 @@ static void put_classes(const struct metrics *m, struct stream *s)
 int metrics_write(const struct metrics *m, struct stream *s)
 {
 	put_agent(m, s);
+	if (m->overhead)
+		put_overhead(m->overhead, s);
 	put_samples(m, s);
 	put_bpf(m, s);
 	put_tables(m->tables, s);

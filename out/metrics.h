@@ -75,12 +75,19 @@ struct metrics_http {
 	uint64_t accepted, too_slow, connections;
 };
 
+/* What wireprof costs, in billionths of the CPU time that the targets use; over the last seconds. */
+struct metrics_overhead {
+	uint64_t budget, hook, samples, own;
+	uint64_t attached; /* billionths of the time that the receive hook is attached */
+};
+
 struct metrics {
 	const char *version, *hook; /* of wireprof_build_info */
 	uint64_t start_time_ns;	    /* of the agent, UTC */
 	uint64_t own_cpu_ns, resident_bytes, open_descriptors;
 	uint64_t targets; /* processes followed, now */
 	uint64_t frequency_hz;
+	const struct metrics_overhead *overhead; /* NULL: not known */
 
 	/* Since the agent started, as all that is counted here. */
 	uint64_t samples, guessed_samples, guessed_frames, statements_prepared;

@@ -20,6 +20,7 @@ struct location_key {
 };
 struct sample_key {
 	uint32_t stack, labelset;
+	struct sample_origin origin;
 };
 
 static void init_tables(struct aggregate *a)
@@ -40,15 +41,15 @@ void aggregate_init(struct aggregate *a, struct processes *processes)
 
 void aggregate_begin_window(struct aggregate *a)
 {
-	if (a->weights)
-		memset(a->weights, 0, a->weights_capacity * sizeof(*a->weights));
+	if (a->raw)
+		memset(a->raw, 0, a->raw_capacity * sizeof(*a->raw));
 }
 
 size_t aggregate_bytes(const struct aggregate *a)
 {
 	const struct intern *const tables[] = {&a->strings, &a->location_keys, &a->stacks, &a->labelsets, &a->samples};
 	size_t bytes = a->locations_capacity * sizeof(*a->locations) + a->stack_infos_capacity * sizeof(*a->stack_infos) +
-		       a->weights_capacity * sizeof(*a->weights);
+		       a->raw_capacity * sizeof(*a->raw) + a->weights_capacity * sizeof(*a->weights);
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
 		bytes += intern_bytes(tables[i]);
@@ -60,8 +61,9 @@ void aggregate_forget(struct aggregate *a)
 	aggregate_fini(a);
 	a->locations = NULL;
 	a->stack_infos = NULL;
+	a->raw = NULL;
 	a->weights = NULL;
-	a->locations_capacity = a->stack_infos_capacity = a->weights_capacity = 0;
+	a->locations_capacity = a->stack_infos_capacity = a->raw_capacity = a->weights_capacity = 0;
 	init_tables(a);
 	for (size_t i = 0; i < a->processes->n; i++)
 		jit_forget_unnamed(a->processes->list[i]->jit);
@@ -76,6 +78,7 @@ void aggregate_fini(struct aggregate *a)
 	intern_fini(&a->samples);
 	free(a->locations);
 	free(a->stack_infos);
+	free(a->raw);
 	free(a->weights);
 }
 
@@ -331,22 +334,40 @@ const struct evidence *aggregate_evidence(const struct aggregate *a, uint32_t st
 }
 
 void aggregate_add(struct aggregate *a, uint32_t stack, const struct profile_label *labels, size_t n,
-		   uint64_t weight)
+		   const struct sample_origin *origin, const struct raw_weight *weight)
 {
-	struct sample_key key = {.stack = stack};
+	struct sample_key key = {.stack = stack, .origin = *origin};
 	uint32_t id;
 
 	key.labelset = intern(&a->labelsets, labels, n * sizeof(*labels));
 	if (key.labelset == INTERN_NONE)
 		goto drop;
-	if (array_reserve((void **)&a->weights, &a->weights_capacity, a->samples.n,
-			  sizeof(*a->weights)))
+	if (array_reserve((void **)&a->raw, &a->raw_capacity, a->samples.n, sizeof(*a->raw)) ||
+	    array_reserve((void **)&a->weights, &a->weights_capacity, a->samples.n, sizeof(*a->weights)))
 		goto drop;
 	id = intern(&a->samples, &key, sizeof(key));
 	if (id == INTERN_NONE)
 		goto drop;
-	a->weights[id] += weight;
+	a->raw[id].weight += weight->weight;
+	a->raw[id].extra += weight->extra;
+	a->raw[id].n += weight->n;
 	return;
 drop:
-	a->dropped += weight;
+	a->dropped += weight->weight;
+}
+
+void aggregate_settle(struct aggregate *a, const struct cpu_accounts *accounts, uint64_t period_ns)
+{
+	struct sample_origin *origins = malloc((a->samples.n + 1) * sizeof(*origins));
+
+	for (uint32_t i = 0; i < a->samples.n; i++) {
+		const struct sample_key *key = intern_key(&a->samples, i, NULL);
+
+		a->weights[i] = a->raw[i].weight; /* where there is no memory */
+		if (origins)
+			origins[i] = key->origin;
+	}
+	if (origins)
+		weights_settle(a->raw, origins, a->samples.n, accounts, period_ns, a->weights);
+	free(origins);
 }

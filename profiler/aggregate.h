@@ -16,6 +16,7 @@
 #include "kernel_names.h"
 #include "processes.h"
 #include "sample.h"
+#include "weights.h"
 
 #define OBJECT_KERNEL 0xffffffffu
 #define OBJECT_MARK   0xfffffffeu /* vaddr: an index of the marks below */
@@ -52,7 +53,9 @@ struct aggregate {
 	size_t locations_capacity;
 	struct stack_info *stack_infos;
 	size_t stack_infos_capacity;
-	uint64_t *weights; /* by sample, of the window */
+	struct raw_weight *raw; /* by sample, of the window */
+	size_t raw_capacity;
+	uint64_t *weights; /* likewise, micro-samples: as aggregate_settle() left them */
 	size_t weights_capacity;
 	uint64_t dropped; /* micro-samples that found no room */
 	uint32_t frames[MAX_KERNEL_FRAMES + MAX_USER_FRAMES + 2];
@@ -88,8 +91,10 @@ uint32_t aggregate_mark(struct aggregate *a, enum mark mark);
 /* A string's number, made valid UTF-8. */
 uint32_t aggregate_string(struct aggregate *a, const char *text);
 
-/* Adds weight to (stack, labels). `labels` must be zeroed where unused, padding included. */
+/* Adds weight to (stack, labels, origin). `labels` must be zeroed where unused, padding included. */
 void aggregate_add(struct aggregate *a, uint32_t stack, const struct profile_label *labels, size_t n,
-		   uint64_t weight);
+		   const struct sample_origin *origin, const struct raw_weight *weight);
+/* What the window's samples weigh (weights.h), so far. */
+void aggregate_settle(struct aggregate *a, const struct cpu_accounts *accounts, uint64_t period_ns);
 
 #endif

@@ -27,6 +27,14 @@ uint64_t utc_ns(void)
 	return now_ns(CLOCK_REALTIME);
 }
 
+uint64_t jiffy_ns(void)
+{
+	struct timespec t;
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_nsec;
+}
+
 static uint64_t cpu_ns(int who)
 {
 	struct rusage u;

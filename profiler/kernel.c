@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "capability.h"
@@ -56,10 +57,9 @@ static void explain(const char *doing, int error)
 			      strerror(-error));
 }
 
-/* The ring buffer's size is a power of two. It is mapped twice, and counts as this process's memory. */
-static uint32_t ring_bytes(unsigned int frequency_hz)
+/* It is a power of two. The ring is mapped twice, and counts as this process's memory. */
+uint32_t kernel_ring_bytes(unsigned int frequency_hz, int cpus)
 {
-	int cpus = libbpf_num_possible_cpus();
 	uint64_t wanted = (uint64_t)(frequency_hz > RING_LOW_HZ ? 2 * RING_BYTES_CPU : RING_BYTES_CPU) * (cpus > 0 ? cpus : 1);
 	uint32_t bytes = RING_BYTES_MIN;
 
@@ -70,6 +70,7 @@ static uint32_t ring_bytes(unsigned int frequency_hz)
 
 static int load_with(struct kernel *k, enum receive_hook hook)
 {
+	uint32_t ring_bytes = kernel_ring_bytes(k->frequency_hz, libbpf_num_possible_cpus());
 	int err;
 
 	k->skel = wireprof_bpf__open();
@@ -78,8 +79,8 @@ static int load_with(struct kernel *k, enum receive_hook hook)
 	bpf_program__set_autoload(k->skel->progs.receive_tracepoint, hook == HOOK_TRACEPOINT);
 	bpf_program__set_autoload(k->skel->progs.send_tracepoint, hook == HOOK_TRACEPOINT);
 	bpf_program__set_autoload(k->skel->progs.receive_sys_exit, hook == HOOK_SYS_EXIT);
-	bpf_map__set_max_entries(k->skel->maps.ring, ring_bytes(k->frequency_hz));
-	k->skel->rodata->ring_wake_bytes = ring_bytes(k->frequency_hz) / 4;
+	bpf_map__set_max_entries(k->skel->maps.ring, ring_bytes);
+	k->skel->rodata->ring_wake_bytes = ring_bytes / 4;
 	err = wireprof_bpf__load(k->skel);
 	if (err) {
 		wireprof_bpf__destroy(k->skel);
@@ -105,16 +106,10 @@ static int attach_hook(struct kernel *k)
 	return k->hook_link ? 0 : -errno;
 }
 
-static void detach_hook(struct kernel *k)
-{
-	bpf_link__destroy(k->hook_link);
-	k->hook_link = NULL;
-}
-
 /* The fallback hook sees what is sent, too. */
 static void attach_replies(struct kernel *k)
 {
-	if (!k->attached || !k->replies_wanted || k->reply_link || k->hook != HOOK_TRACEPOINT)
+	if (!k->hook_link || !k->replies_wanted || k->reply_link || k->hook != HOOK_TRACEPOINT)
 		return;
 	k->reply_link = bpf_program__attach(k->skel->progs.send_tracepoint);
 	if (k->reply_link)
@@ -122,6 +117,31 @@ static void attach_replies(struct kernel *k)
 	message_warn("statements prepared and cursors opened from now on stay unknown: attaching to tp_btf/sock_send_length: %s",
 		     strerror(errno));
 	k->replies_wanted = false;
+}
+
+int kernel_attach_hook(struct kernel *k)
+{
+	int err = 0;
+
+	if (k->hook_link)
+		return 0;
+	k->skel->bss->hook_epoch++;
+	err = attach_hook(k);
+	if (err)
+		return err;
+	attach_replies(k);
+	k->skel->bss->hook_is_off = false;
+	return 0;
+}
+
+void kernel_detach_hook(struct kernel *k)
+{
+	if (k->skel)
+		k->skel->bss->hook_is_off = true;
+	bpf_link__destroy(k->hook_link);
+	k->hook_link = NULL;
+	bpf_link__destroy(k->reply_link);
+	k->reply_link = NULL;
 }
 
 void kernel_watch_replies(struct kernel *k)
@@ -156,7 +176,8 @@ static int load_best(struct kernel *k, bool requests)
 			continue;
 		}
 		err = attach_hook(k);
-		detach_hook(k);
+		bpf_link__destroy(k->hook_link);
+		k->hook_link = NULL;
 		if (!err)
 			return 0;
 		message_verbose("hook %s does not attach here: %s", receive_hook_name(hook),
@@ -208,23 +229,22 @@ fail:
 	return err;
 }
 
-static int open_cpu_clock(int cpu, unsigned int frequency_hz)
+int kernel_open_clock(int cpu, uint64_t period_ns)
 {
 	struct perf_event_attr attr = {
 		.size = sizeof(attr),
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.freq = 1,
-		.sample_freq = frequency_hz,
+		.sample_period = period_ns,
 		.exclude_idle = 1,
 	};
-	int fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	int fd = syscall(SYS_perf_event_open, &attr, cpu < 0 ? 0 : -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
 
 /* The kernel lowers it by itself, where sampling took too long. */
-static unsigned int max_sample_rate(void)
+unsigned int kernel_max_sample_rate(void)
 {
 	return sysctl_number("kernel/perf_event_max_sample_rate", UINT_MAX);
 }
@@ -239,22 +259,36 @@ static int attach_sampler(struct kernel *k)
 	if (!k->samplers)
 		return -ENOMEM;
 	for (int cpu = 0; cpu < cpus; cpu++) {
-		int fd = open_cpu_clock(cpu, k->frequency_hz);
+		int fd = kernel_open_clock(cpu, k->period_ns);
+		struct bpf_link *link;
 
 		if (fd == -ENODEV)
 			continue; /* possible, but not online */
 		if (fd < 0)
 			return fd;
-		k->samplers[k->n_samplers] = bpf_program__attach_perf_event(k->skel->progs.sample, fd);
-		if (!k->samplers[k->n_samplers]) {
+		link = bpf_program__attach_perf_event(k->skel->progs.sample, fd);
+		if (!link) {
 			int err = -errno;
 
 			close(fd);
 			return err;
 		}
-		k->n_samplers++;
+		k->samplers[k->n_samplers++] = (struct sampler){fd, link};
 	}
 	return k->n_samplers ? 0 : -ENODEV;
+}
+
+/* The timers first: they start anew, so that none of them fires before the period that its sample is told is right. */
+void kernel_set_period(struct kernel *k, uint64_t period_ns)
+{
+	size_t refused = 0;
+
+	for (size_t i = 0; i < k->n_samplers; i++)
+		refused += !!ioctl(k->samplers[i].fd, PERF_EVENT_IOC_PERIOD, &period_ns);
+	if (refused && refused == k->n_samplers)
+		return;
+	k->period_ns = period_ns;
+	k->skel->bss->sample_period_ns = period_ns;
 }
 
 int kernel_attach(struct kernel *k)
@@ -262,14 +296,19 @@ int kernel_attach(struct kernel *k)
 	struct bpf_program *const follow[] = {k->skel->progs.process_fork,
 					      k->skel->progs.process_exec,
 					      k->skel->progs.process_exit};
-	int err = attach_hook(k);
+	int err;
 
+	if (kernel_max_sample_rate() < k->frequency_hz) {
+		message_error("this kernel allows at most %u samples per second "
+			      "(kernel.perf_event_max_sample_rate): raise it with sysctl, or lower -F",
+			      kernel_max_sample_rate());
+		return -EINVAL;
+	}
+	err = kernel_attach_hook(k);
 	if (err) {
 		explain("attaching the receive hook", err);
 		return err;
 	}
-	k->attached = true;
-	attach_replies(k);
 	for (size_t i = 0; i < sizeof(follow) / sizeof(*follow); i++) {
 		k->follow[i] = bpf_program__attach(follow[i]);
 		if (!k->follow[i]) {
@@ -278,13 +317,8 @@ int kernel_attach(struct kernel *k)
 			return err;
 		}
 	}
+	kernel_set_period(k, 1000000000u / k->frequency_hz);
 	err = attach_sampler(k);
-	if (err == -EINVAL && max_sample_rate() < k->frequency_hz) {
-		message_error("this kernel allows at most %u samples per second "
-			      "(kernel.perf_event_max_sample_rate): raise it with sysctl, or lower -F",
-			      max_sample_rate());
-		return err;
-	}
 	if (err)
 		explain("attaching the sampler to the CPUs", err);
 	return err;
@@ -293,14 +327,11 @@ int kernel_attach(struct kernel *k)
 void kernel_detach(struct kernel *k)
 {
 	for (size_t i = 0; i < k->n_samplers; i++)
-		bpf_link__destroy(k->samplers[i]);
+		bpf_link__destroy(k->samplers[i].link);
 	free(k->samplers);
 	k->samplers = NULL;
 	k->n_samplers = 0;
-	detach_hook(k);
-	bpf_link__destroy(k->reply_link);
-	k->reply_link = NULL;
-	k->attached = false;
+	kernel_detach_hook(k);
 	for (size_t i = 0; i < sizeof(k->follow) / sizeof(*k->follow); i++) {
 		bpf_link__destroy(k->follow[i]);
 		k->follow[i] = NULL;

@@ -37,6 +37,18 @@ void kernel_detach(struct kernel *k);
 void kernel_free(struct kernel *k); /* NULL is fine */
 
 /*
+ * The receive hook, alone. While it is not attached samples count as untagged.
+ * Attaching returns 0 or -errno; it takes some 10 ms, as the kernel waits for all CPUs. It is attached after kernel_attach().
+ */
+int kernel_attach_hook(struct kernel *k);
+void kernel_detach_hook(struct kernel *k);
+/* A timer that interrupts a CPU, or with -1 this thread, once in each period of CPU time. Returns a descriptor or -errno. */
+int kernel_open_clock(int cpu, uint64_t period_ns);
+unsigned int kernel_max_sample_rate(void); /* per second that this kernel allows, on each CPU */
+/* How often samples are taken on each CPU, from now on. Each has the period it was taken with. */
+void kernel_set_period(struct kernel *k, uint64_t period_ns);
+
+/*
  * A target speaks a protocol whose replies have to be looked at (EVENT_REPLIES): from now on they are. Before or after
  * kernel_attach(); more than once is fine.
  * Where the hook cannot be attached, prepared statements and cursors stay unknown; that is said once.

@@ -12,15 +12,20 @@ struct kernel {
 	struct wireprof_bpf *skel;
 	struct ring_buffer *ring;
 	struct bpf_link *hook_link, *reply_link;
-	bool attached, replies_wanted;
+	bool replies_wanted;
 	uint64_t swept_prepared, swept_full, swept_cursors; /* counters when the maps were swept last */
+	uint32_t swept_hook_epoch; /* likewise */
 	uint32_t go_generation; /* given out last */
 	uint32_t *go_live;	/* while goroutines are swept: generations of the targets */
 	size_t n_go_live, go_live_capacity;
 	bool go_ended; /* a Go program has, since then */
 	struct bpf_link *follow[3];
-	struct bpf_link **samplers; /* one an online CPU */
+	struct sampler {
+		int fd; /* the link's */
+		struct bpf_link *link;
+	} *samplers; /* one an online CPU */
 	size_t n_samplers;
+	uint64_t period_ns;
 	enum receive_hook hook;
 	unsigned int frequency_hz;
 	struct publisher *publisher;
@@ -32,5 +37,8 @@ struct kernel {
 	kernel_event_fn event_fn;
 	void *event_context;
 };
+
+/* The ring buffer's size on a machine of so many CPUs. */
+uint32_t kernel_ring_bytes(unsigned int frequency_hz, int cpus);
 
 #endif

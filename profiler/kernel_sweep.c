@@ -11,6 +11,8 @@
 #define CURSOR_EPOCHS 660 /* servers close cursors after 10 minutes by themselves */
 #define CURSOR_SWEEP_EPOCHS 60
 #define CONNECTION_SWEEP_EPOCHS 30
+#define CROWDED_SWEEP_EPOCHS 5 /* while places are short */
+#define UNSEEN_EPOCHS 300 /* while the hook comes and goes: its end may not have been seen */
 #define GOROUTINE_SWEEP_EPOCHS 5
 
 /* Whether an entry is to be forgotten. */
@@ -68,18 +70,26 @@ static bool is_target(const struct kernel *k, uint32_t tgid)
 	return !bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.targets), &tgid, &target);
 }
 
+/* For so long that it may have ended while the hook was not attached. */
+static bool is_long_silent(const struct kernel *k, uint32_t used)
+{
+	return k->skel->bss->hook_epoch != k->swept_hook_epoch && is_idle(k, used, UNSEEN_EPOCHS);
+}
+
 static bool is_dead_mysql(const struct kernel *k, const void *key, const void *value)
 {
 	const struct mysql_connection *c = value;
 
 	(void)key;
-	return c->command == COM_QUIT || !is_target(k, c->tgid);
+	return c->command == COM_QUIT || is_long_silent(k, c->used) || !is_target(k, c->tgid);
 }
 
 static bool is_dead_mongo(const struct kernel *k, const void *key, const void *value)
 {
+	const struct mongo_connection *c = value;
+
 	(void)key;
-	return !is_target(k, ((const struct mongo_connection *)value)->tgid);
+	return is_long_silent(k, c->used) || !is_target(k, c->tgid);
 }
 
 static bool is_crowding_mysql(const struct kernel *k, const void *key, const void *value)
@@ -92,7 +102,7 @@ static bool is_crowding_mongo(const struct kernel *k, const void *key, const voi
 	return is_idle(k, ((const struct mongo_connection *)value)->used, IDLE_EPOCHS) || is_dead_mongo(k, key, value);
 }
 
-/* Those whose connection is gone, or has been reset. */
+/* Those whose connection is gone, or has been reset; names that another statement may have got since. */
 static bool is_dead_statement(const struct kernel *k, const void *key, const void *value)
 {
 	const struct prepared_key *statement = key;
@@ -100,7 +110,7 @@ static bool is_dead_statement(const struct kernel *k, const void *key, const voi
 
 	(void)value;
 	return bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.connections), &statement->sock, &c) ||
-	       c.since_ns != statement->since_ns;
+	       c.since_ns != statement->since_ns || (statement->named && statement->named != 1 + c.gaps);
 }
 
 static bool is_dead_cursor(const struct kernel *k, const void *key, const void *value)
@@ -188,14 +198,17 @@ void kernel_sweep(struct kernel *k)
 	k->skel->bss->epoch++;
 	kernel_counters(k, counters);
 	full = counters[COUNTER_CONNECTIONS_FULL] + counters[COUNTER_PREPARED_FULL];
-	connections = full != k->swept_full || k->skel->bss->epoch % CONNECTION_SWEEP_EPOCHS == 0;
+	connections = k->skel->bss->epoch % (full != k->swept_full ? CROWDED_SWEEP_EPOCHS : CONNECTION_SWEEP_EPOCHS) == 0;
 	if (connections)
 		sweep_connections(k, full != k->swept_full);
 	if (connections || counters[COUNTER_PREPARED] - k->swept_prepared >= MAX_PREPARED / 4) {
 		sweep_prepared(k);
 		k->swept_prepared = counters[COUNTER_PREPARED];
 	}
-	k->swept_full = full;
+	if (connections) {
+		k->swept_full = full;
+		k->swept_hook_epoch = k->skel->bss->hook_epoch;
+	}
 	if (counters[COUNTER_CURSORS_FULL] != k->swept_cursors || k->skel->bss->epoch % CURSOR_SWEEP_EPOCHS == 0)
 		sweep_cursors(k, counters[COUNTER_CURSORS_FULL] != k->swept_cursors);
 	k->swept_cursors = counters[COUNTER_CURSORS_FULL];

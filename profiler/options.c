@@ -9,6 +9,7 @@
 #include "options.h"
 
 #define DEFAULT_HZ 99
+#define DEFAULT_OVERHEAD 1
 #define MAX_HZ	   10000
 #define MAX_SECONDS (366 * 86400.0)
 
@@ -34,6 +35,8 @@ const char record_usage[] =
 	"      --no-inlines      no inlined functions and source lines: do not read DWARF\n"
 	"      --no-requests     do not look at requests: no receive hook\n"
 	"      --redis-keys HOW  prefix: keys as \"user:*\" (default); none: no keys\n"
+	"      --max-overhead P  at most so many percent of the targets' CPU (default 1); above, the receive hook is attached for\n"
+	"                        part of the time only; 100: always\n"
 	"      --quiet           only errors\n"
 	"      --verbose         also which hook, which object, which reason\n";
 
@@ -152,7 +155,7 @@ static int parse_parts(enum stack_parts parts, struct record_options *o)
 	return 0;
 }
 
-enum { OPT_COMM = 256, OPT_CGROUP, OPT_USER_ONLY, OPT_KERNEL_ONLY, OPT_NO_INLINES, OPT_NO_REQUESTS, OPT_REDIS_KEYS, OPT_QUIET, OPT_VERBOSE };
+enum { OPT_COMM = 256, OPT_CGROUP, OPT_USER_ONLY, OPT_KERNEL_ONLY, OPT_NO_INLINES, OPT_NO_REQUESTS, OPT_REDIS_KEYS, OPT_MAX_OVERHEAD, OPT_QUIET, OPT_VERBOSE };
 
 static const struct option long_options[] = {
 	{"pid", required_argument, NULL, 'p'},
@@ -165,6 +168,7 @@ static const struct option long_options[] = {
 	{"no-inlines", no_argument, NULL, OPT_NO_INLINES},
 	{"no-requests", no_argument, NULL, OPT_NO_REQUESTS},
 	{"redis-keys", required_argument, NULL, OPT_REDIS_KEYS},
+	{"max-overhead", required_argument, NULL, OPT_MAX_OVERHEAD},
 	{"quiet", no_argument, NULL, OPT_QUIET},
 	{"verbose", no_argument, NULL, OPT_VERBOSE},
 	{"help", no_argument, NULL, 'h'},
@@ -206,6 +210,8 @@ static int take_option(int c, struct record_options *o, enum output_format *form
 		return 0;
 	case OPT_REDIS_KEYS:
 		return parse_keys(optarg, o);
+	case OPT_MAX_OVERHEAD:
+		return parse_number("--max-overhead", optarg, 0.1, 100, &o->max_overhead);
 	case OPT_QUIET:
 		message_verbosity = MESSAGE_QUIET;
 		return 0;
@@ -246,6 +252,7 @@ int record_options_parse(int argc, char **argv, struct record_options *out)
 		.frequency_hz = DEFAULT_HZ,
 		.inlines = true,
 		.requests = true,
+		.max_overhead = DEFAULT_OVERHEAD,
 	};
 	optind = 0;
 	opterr = 0;

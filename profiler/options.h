@@ -25,6 +25,7 @@ struct record_options {
 	enum stack_parts parts;
 	bool inlines; /* and source lines */
 	bool requests;
+	double max_overhead; /* percent of the targets' CPU */
 	enum redis_keys redis_keys;
 };
 

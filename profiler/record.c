@@ -278,9 +278,8 @@ static int run(struct recorder *r, const struct record_options *o, struct target
 	if (!err)
 		err = start_command(r, o, &child);
 	unwind_tables_settle(r->processes.objects.tables, SETTLE_MS);
-	r->attached_ns = monotonic_ns();
 	if (!err)
-		err = kernel_attach(r->kernel);
+		err = recorder_attach(r);
 	if (err)
 		goto discard;
 	start_ns = monotonic_ns();
@@ -294,7 +293,7 @@ static int run(struct recorder *r, const struct record_options *o, struct target
 	}
 	record_until_done(r, o, targets, &child, start_ns);
 	end_ns = monotonic_ns();
-	kernel_detach(r->kernel);
+	recorder_detach(r);
 	recorder_drain(r);
 	end_child(&child);
 	recorder_finish(r);
@@ -339,6 +338,7 @@ int command_record(int argc, char **argv)
 	recorder_options = (struct recorder_options){
 		.frequency_hz = options.frequency_hz,
 		.requests = options.requests,
+		.budget = options.max_overhead / 100,
 		.threads = true,
 		.texts = true,
 		.redis_keys = options.redis_keys,

@@ -2,7 +2,6 @@
 /* See recorder.h. */
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include "../symbolizer/go_layout.h"
 #include "clock.h"
@@ -14,16 +13,6 @@
 /* A process loads its libraries so soon after exec(), and is looked after so often meanwhile. */
 #define STARTING_NS	  50000000ull
 #define STARTING_DRAIN_MS 2
-
-/* Code that was mapped, not yet in the process's mappings: samples older than it come first. */
-struct late_mapping {
-	uint64_t time_ns;
-	pid_t pid;
-	struct mapping_line line; /* owns its path */
-};
-
-static void mapped(void *context, pid_t pid, uint64_t time_ns, const struct mapping_line *m);
-static void kernel_code(void *context, const struct kernel_code *code);
 
 int recorder_open(struct recorder *r, const struct recorder_options *options)
 {
@@ -38,6 +27,9 @@ int recorder_open(struct recorder *r, const struct recorder_options *options)
 	r->threads = options->threads;
 	r->texts = options->texts;
 	r->containers = options->containers;
+	r->budget = options->budget;
+	r->frequency_hz = options->frequency_hz;
+	r->jiffy_ns = jiffy_ns();
 	err = kernel_open(&kernel_options, &r->kernel);
 	if (err)
 		return err;
@@ -53,6 +45,7 @@ int recorder_open(struct recorder *r, const struct recorder_options *options)
 		.inflater = inflater_new(),
 		.redis_keys = options->redis_keys,
 	};
+	cpu_accounts_init(&r->accounts);
 	aggregate_init(&r->aggregate, &r->processes);
 	recorder_make_keys(r);
 	err = mmap_watch_open(&r->watch);
@@ -67,9 +60,8 @@ int recorder_open(struct recorder *r, const struct recorder_options *options)
 
 void recorder_close(struct recorder *r)
 {
-	for (size_t i = 0; i < r->n_late; i++)
-		free((char *)r->late[i].line.path);
-	free(r->late);
+	recorder_forget_late(r);
+	cpu_accounts_fini(&r->accounts);
 	aggregate_fini(&r->aggregate);
 	processes_fini(&r->processes);
 	kernel_names_close(&r->kernel_names);
@@ -116,27 +108,34 @@ static void notice_server(struct recorder *r, struct process *process)
 	notice_go(r, process);
 }
 
-static void process_gone(struct recorder *r, struct process *process)
+/* total_ns: CPU time that it used, or CPU_NOT_KNOWN. */
+static void process_gone(struct recorder *r, struct process *process, uint64_t total_ns)
 {
 	if (process->gone)
 		return;
 	process->gone = true;
+	cpu_accounts_end(&r->accounts, process->pid, total_ns);
 	process->gone_ns = monotonic_ns();
 	aggregate_finish_jit(&r->aggregate, process);
 	kernel_drop_maps(r->kernel, &process->maps);
 	r->live--;
 }
 
-/* A process that was not there before: what is known under its number ended unseen. NULL where memory is out. */
-static struct process *new_process(struct recorder *r, pid_t pid)
+/*
+ * A process that was not there before: what is known under its number ended unseen. It is sampled since it had used
+ * from_ns of CPU time. NULL where memory is out.
+ */
+static struct process *new_process(struct recorder *r, pid_t pid, uint64_t from_ns)
 {
 	struct process *process = processes_find(&r->processes, pid);
 
 	if (process)
-		process_gone(r, process);
+		process_gone(r, process, CPU_NOT_KNOWN);
 	process = processes_get(&r->processes, pid);
-	if (process)
-		r->live++;
+	if (!process)
+		return NULL;
+	r->live++;
+	cpu_accounts_add(&r->accounts, pid, from_ns);
 	return process;
 }
 
@@ -157,49 +156,13 @@ int recorder_add(struct recorder *r, pid_t pid)
 
 	if (err == -EEXIST)
 		return 0;
-	process = err ? NULL : new_process(r, pid);
+	process = err ? NULL : new_process(r, pid, process_cpu_ns(pid));
 	if (!process)
 		return err ? err : -ENOMEM;
 	err = look_at(r, process);
 	if (err == -ESRCH)
 		kernel_remove_target(r->kernel, pid);
 	return err;
-}
-
-static int by_time(const void *a, const void *b)
-{
-	const struct late_mapping *x = a, *y = b;
-
-	return (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
-}
-
-static void watch(struct recorder *r)
-{
-	if (!r->watch)
-		return;
-	r->watched_ns = monotonic_ns();
-	mmap_watch_drain(r->watch, &(struct mmap_watch_calls){mapped, kernel_code, r});
-	if (r->n_late)
-		qsort(r->late, r->n_late, sizeof(*r->late), by_time); /* each CPU has a ring */
-}
-
-/* Maps what was mapped up to a time, so that a sample of then finds what lay there then. */
-static void apply_late(struct recorder *r, uint64_t until_ns)
-{
-	size_t n = 0;
-
-	for (; n < r->n_late && r->late[n].time_ns <= until_ns; n++) {
-		struct late_mapping *late = &r->late[n];
-		struct process *process = processes_find(&r->processes, late->pid);
-
-		if (process && late->time_ns > process->refreshed_ns)
-			process_mapped(&r->processes, process, &late->line);
-		free((char *)late->line.path);
-	}
-	if (!n)
-		return;
-	r->n_late -= n;
-	memmove(r->late, r->late + n, r->n_late * sizeof(*r->late));
 }
 
 /*
@@ -256,7 +219,7 @@ static bool is_known(const struct recorder *r, const struct event_header *h)
 static void take_fork(struct recorder *r, const struct process_event *e)
 {
 	struct process *parent = processes_find(&r->processes, e->parent);
-	struct process *child = is_known(r, &e->h) ? NULL : new_process(r, e->h.pid);
+	struct process *child = is_known(r, &e->h) ? NULL : new_process(r, e->h.pid, 0);
 
 	/* It is unwound by its parent's mappings; most children exec() at once, so nothing is read yet. */
 	if (child && parent)
@@ -272,7 +235,7 @@ static void is_starting(struct recorder *r, struct process *process)
 
 static void take_join(struct recorder *r, const struct event_header *h)
 {
-	struct process *process = is_known(r, h) ? NULL : new_process(r, h->pid);
+	struct process *process = is_known(r, h) ? NULL : new_process(r, h->pid, CPU_NOT_KNOWN);
 
 	if (!process)
 		return;
@@ -307,8 +270,8 @@ static void take_sample(struct recorder *r, const struct event_header *h, size_t
 		return;
 	}
 	if (h->time_ns > r->watched_ns)
-		watch(r);
-	apply_late(r, h->time_ns);
+		recorder_watch(r);
+	recorder_apply_late(r, h->time_ns);
 	if (!process->gone && is_outdated(process, &s))
 		process_refresh(&r->processes, process);
 	r->n_samples++;
@@ -335,12 +298,17 @@ static void process_started(struct recorder *r, struct process *process)
 
 int recorder_timeout_ms(const struct recorder *r)
 {
-	return monotonic_ns() < r->starting_until_ns ? STARTING_DRAIN_MS : DRAIN_MS;
+	uint64_t now_ns = monotonic_ns(), left_ms = 0;
+	int timeout_ms = now_ns < r->starting_until_ns ? STARTING_DRAIN_MS : DRAIN_MS;
+
+	if (r->governor_due_ns > now_ns)
+		left_ms = (r->governor_due_ns - now_ns) / 1000000;
+	return left_ms < (uint64_t)timeout_ms ? (int)left_ms + 1 : timeout_ms;
 }
 
-static void take_event(void *context, const struct event_header *h, size_t size)
+void recorder_take(void *recorder, const struct event_header *h, size_t size)
 {
-	struct recorder *r = context;
+	struct recorder *r = recorder;
 	struct process *process;
 
 	if (h->type == EVENT_SAMPLE) {
@@ -367,29 +335,7 @@ static void take_event(void *context, const struct event_header *h, size_t size)
 	if (h->type == EVENT_EXEC)
 		process_started(r, process);
 	else if (h->type == EVENT_EXIT)
-		process_gone(r, process);
-}
-
-static void mapped(void *context, pid_t pid, uint64_t time_ns, const struct mapping_line *m)
-{
-	struct recorder *r = context;
-	struct process *known = pid ? processes_find(&r->processes, pid) : NULL;
-
-	if (!pid)
-		kernel_names_lost(&r->kernel_names);
-	if (known && !known->gone && !array_reserve((void **)&r->late, &r->late_capacity, r->n_late, sizeof(*r->late))) {
-		r->late[r->n_late] = (struct late_mapping){time_ns, pid, *m};
-		r->late[r->n_late].line.path = strdup(m->path);
-		r->n_late += !!r->late[r->n_late].line.path;
-	}
-
-	for (size_t i = 0; i < r->processes.n; i++) {
-		struct process *process = r->processes.list[i];
-
-		if ((!pid || process->pid == pid) && !process->gone && !process->changed_ns &&
-		    (!pid || time_ns > process->refreshed_ns))
-			process->changed_ns = pid ? time_ns : 1;
-	}
+		process_gone(r, process, ((const struct process_event *)h)->cpu_ns);
 }
 
 /* A drain may come a little early. */
@@ -398,18 +344,13 @@ static bool is_due(const struct process *process)
 	return monotonic_ns() - process->refreshed_ns >= refresh_interval_ns(process) * 4 / 5;
 }
 
-static void kernel_code(void *context, const struct kernel_code *code)
-{
-	struct recorder *r = context;
-
-	kernel_names_code(&r->kernel_names, code);
-}
-
 void recorder_drain(struct recorder *r)
 {
-	watch(r);
-	kernel_drain(r->kernel, take_event, r);
-	apply_late(r, UINT64_MAX);
+	if (r->sampling)
+		r->governor_due_ns = monotonic_ns() + governor_run(&r->governor);
+	recorder_watch(r);
+	kernel_drain(r->kernel, recorder_take, r);
+	recorder_apply_late(r, UINT64_MAX);
 	for (size_t i = 0; i < r->processes.n; i++) {
 		struct process *process = r->processes.list[i];
 
@@ -422,8 +363,49 @@ void recorder_drain(struct recorder *r)
 	}
 }
 
+int recorder_attach(struct recorder *r)
+{
+	int err;
+
+	if (r->calibration.sample_ns <= 0)
+		calibrate(r->kernel, &r->calibration);
+	r->attached_ns = monotonic_ns();
+	err = kernel_attach(r->kernel);
+	if (err)
+		return err;
+	r->sampling = true;
+	governor_start(&r->governor, r->kernel, r->budget, r->frequency_hz, &r->calibration);
+	cpu_accounts_end_window(&r->accounts);
+	recorder_begin_window(r);
+	return 0;
+}
+
+void recorder_detach(struct recorder *r)
+{
+	if (r->sampling)
+		governor_stop(&r->governor);
+	kernel_detach(r->kernel);
+	if (r->sampling)
+		cpu_accounts_end_window(&r->accounts);
+	r->sampling = false;
+}
+
+void recorder_begin_window(struct recorder *r)
+{
+	cpu_accounts_begin_window(&r->accounts);
+	aggregate_begin_window(&r->aggregate);
+}
+
+void recorder_settle(struct recorder *r)
+{
+	aggregate_settle(&r->aggregate, &r->accounts, 1000000000u / r->frequency_hz);
+}
+
 void recorder_end_window(struct recorder *r)
 {
+	if (r->sampling)
+		cpu_accounts_end_window(&r->accounts);
+	recorder_settle(r);
 	for (size_t i = 0; i < r->processes.n; i++)
 		aggregate_retry_jit(&r->aggregate, r->processes.list[i]);
 }
@@ -439,6 +421,7 @@ void recorder_finish(struct recorder *r)
 {
 	for (size_t i = 0; i < r->processes.n; i++)
 		aggregate_finish_jit(&r->aggregate, r->processes.list[i]);
+	recorder_settle(r);
 }
 
 /* Its end may not have been told: it came before the kernel side was attached, or the event was lost. */
@@ -461,6 +444,6 @@ void recorder_check_live(struct recorder *r)
 		struct process *process = r->processes.list[i];
 
 		if (!process->gone && has_ended(r, process))
-			process_gone(r, process);
+			process_gone(r, process, CPU_NOT_KNOWN);
 	}
 }

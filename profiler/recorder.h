@@ -12,6 +12,8 @@
 
 #include "aggregate.h"
 #include "attribute.h"
+#include "cpu_accounts.h"
+#include "governor.h"
 #include "targets/containers.h"
 #include "kernel.h"
 #include "mmap_watch.h"
@@ -32,6 +34,13 @@ struct recorder {
 	size_t n_late, late_capacity;
 	struct processes processes;
 	struct kernel_names kernel_names;
+	struct cpu_accounts accounts;
+	struct governor governor;
+	struct calibration calibration;
+	double budget; /* of the targets' CPU; 0: none */
+	bool sampling;
+	unsigned int frequency_hz;
+	uint64_t jiffy_ns, governor_due_ns;
 	struct aggregate aggregate;
 	struct attribution attribution; /* of the sample at hand: too large for a stack */
 	struct attributor attributor;
@@ -46,6 +55,7 @@ struct recorder {
 
 struct recorder_options {
 	unsigned int frequency_hz;
+	double budget; /* of the targets' CPU, for all that is done: 0.01 is one percent; 0: none */
 	bool requests;
 	bool threads; /* samples carry their thread's name and id */
 	bool texts;   /* and their query's text */
@@ -55,6 +65,10 @@ struct recorder_options {
 
 /* Loads everything, attaches nothing. Returns 0 or -errno after a message. */
 int recorder_open(struct recorder *r, const struct recorder_options *options);
+/* Samples from now on. Returns 0 or -errno after a message. */
+int recorder_attach(struct recorder *r);
+/* Samples no more; what was sampled is still to be drained. A window's end, too. */
+void recorder_detach(struct recorder *r);
 void recorder_close(struct recorder *r);
 
 /* Takes a process as a target. Returns 0, also if it is one, or -errno without a message. */
@@ -65,8 +79,14 @@ int recorder_add(struct recorder *r, pid_t pid);
  */
 void recorder_drain(struct recorder *r);
 int recorder_timeout_ms(const struct recorder *r);
-/* A window has ended: names that could not be had before. */
+/* One event of the ring; `recorder` is the recorder. tests/bench/scale.c makes them up. */
+void recorder_take(void *recorder, const struct event_header *h, size_t size);
+/* A window has ended: what its samples weigh, and names that could not be had before. */
 void recorder_end_window(struct recorder *r);
+/* What the samples of a window that goes on weigh, so far. */
+void recorder_settle(struct recorder *r);
+/* The next begins. */
+void recorder_begin_window(struct recorder *r);
 /* Forgets all that was sampled, so that the files that no process maps any more can be let go of. */
 void recorder_forget(struct recorder *r);
 /* The recording has ended: likewise, for the last time. */
@@ -76,6 +96,12 @@ void recorder_check_live(struct recorder *r);
 
 #define DRAIN_MS 100
 
+/* For recorder.c: recorder_mappings.c. */
+/* Reads what was mapped since the last time. */
+void recorder_watch(struct recorder *r);
+/* Maps what was mapped up to a time, so that a sample of then finds what lay there then. */
+void recorder_apply_late(struct recorder *r, uint64_t until_ns);
+void recorder_forget_late(struct recorder *r);
 /* For recorder.c: recorder_labels.c. */
 void recorder_make_keys(struct recorder *r);
 /* Adds a sample whose attribution is at hand, with its labels. */

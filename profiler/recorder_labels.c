@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The labels of a sample (DESIGN.md, "Labels"): see recorder.h. */
 #include <string.h>
+#include <sys/socket.h>
+#include "attribute_internal.h"
 #include "clock.h"
 #include "recorder.h"
 
@@ -89,16 +91,53 @@ static size_t common_labels(struct recorder *r, struct process *process,
 	return n;
 }
 
+/* Whether the thread may serve a request that came while the receive hook was not attached. */
+static bool is_missed(struct process *process, const struct sample_event *e, const struct evidence *evidence)
+{
+	if (!(e->flags & REQUEST_MISSED) || evidence->context == FRAME_BACKGROUND)
+		return false;
+	return e->phase != PHASE_REPLY || attribute_server_side(process, e);
+}
+
+/* Where a sample comes from, and what the whole of it weighs. */
+static void weigh(const struct recorder *r, struct process *process, const struct sample_event *e, const struct evidence *evidence,
+		  struct sample_origin *origin, struct raw_weight *whole)
+{
+	*origin = (struct sample_origin){.pid = process->pid, .kind = SAMPLE_TAGGED};
+	*whole = (struct raw_weight){.weight = (double)PROFILE_SAMPLE_WEIGHT * e->period_ns * r->frequency_hz / 1e9, .n = 1};
+	if (e->flags & SAMPLE_UNTAGGED) {
+		origin->kind = SAMPLE_BETWEEN;
+		return;
+	}
+	if (is_missed(process, e, evidence))
+		origin->kind = SAMPLE_MISSED;
+	else if (e->flags & REQUEST_KNOWN && e->age)
+		whole->extra = whole->weight * (1 / governor_inclusion(&r->governor, e->age * r->jiffy_ns, e->h.time_ns, e->family != AF_UNIX) - 1);
+}
+
+/* The part of a whole that `weight` is of PROFILE_SAMPLE_WEIGHT. */
+static struct raw_weight part(const struct raw_weight *whole, uint64_t weight)
+{
+	return (struct raw_weight){
+		.weight = whole->weight * weight / PROFILE_SAMPLE_WEIGHT,
+		.extra = whole->extra * weight / PROFILE_SAMPLE_WEIGHT,
+		.n = whole->n,
+	};
+}
+
 void recorder_add_sample(struct recorder *r, struct process *process, const struct sample *s, uint32_t stack)
 {
 	struct profile_label labels[MAX_LABELS];
 	const struct attribution *by = &r->attribution;
+	struct raw_weight whole, weight;
+	struct sample_origin origin;
 	size_t n_common, n;
 
+	weigh(r, process, s->event, aggregate_evidence(&r->aggregate, stack), &origin, &whole);
 	memset(labels, 0, sizeof(labels)); /* label sets are compared as bytes */
 	n_common = common_labels(r, process, s->event, labels);
 	if (!by->n)
-		aggregate_add(&r->aggregate, stack, labels, n_common, PROFILE_SAMPLE_WEIGHT);
+		aggregate_add(&r->aggregate, stack, labels, n_common, &origin, &whole);
 	for (size_t i = 0; i < by->n; i++) {
 		const struct attributed_class *c = &by->classes[i];
 
@@ -109,6 +148,7 @@ void recorder_add_sample(struct recorder *r, struct process *process, const stru
 		if (r->texts)
 			add_text(r, labels, &n, r->keys.text, c->text);
 		add_text(r, labels, &n, r->keys.collection, c->collection);
-		aggregate_add(&r->aggregate, stack, labels, n, c->weight);
+		weight = part(&whole, c->weight);
+		aggregate_add(&r->aggregate, stack, labels, n, &origin, &weight);
 	}
 }

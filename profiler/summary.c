@@ -160,6 +160,23 @@ static void loss_lines(const struct recorder *r, const uint64_t *counters, struc
 				   r->processes.objects.unreadable));
 }
 
+static void overhead_line(const struct recorder *r, double own_cpu_s, double wall, struct summary *out)
+{
+	struct governor_report g;
+
+	governor_report(&r->governor, false, &g);
+	if (kernel_hook(r->kernel) == HOOK_NONE)
+		add_line(out, text("hook: none; own CPU: %.2f s, %.2f %% of one CPU", own_cpu_s, wall > 0 ? 100 * own_cpu_s / wall : 0));
+	else
+		add_line(out, text("hook: %s, attached %.3g %% of the time; own CPU: %.2f s, %.2f %% of one CPU",
+				   receive_hook_name(kernel_hook(r->kernel)), 100 * g.duty, own_cpu_s,
+				   wall > 0 ? 100 * own_cpu_s / wall : 0));
+	add_line(out, text("overhead: about %.2f %% of the targets' CPU (budget %.4g %%): receive hook %.2f %%, samples %.2f %%, wireprof itself "
+			   "%.2f %%",
+			   100 * (g.hook + g.samples + g.own), 100 * r->budget, 100 * g.hook, 100 * g.samples, 100 * g.own));	if (g.thinning < 0.95)
+		add_line(out, text("for that, samples are taken at %.0f %% of the frequency that was asked for", 100 * g.thinning));
+}
+
 void summary_make(const struct recorder *r, const struct profile *p, double own_cpu_s,
 		  struct summary *out)
 {
@@ -179,10 +196,7 @@ void summary_make(const struct recorder *r, const struct profile *p, double own_
 	}
 	stop_lines(r, out);
 	loss_lines(r, counters, out);
-	add_line(out, text("hook: %s; own CPU: %.2f s, %.2f %% of one CPU (without what the hooks cost "
-			   "inside the target)",
-			   receive_hook_name(kernel_hook(r->kernel)), own_cpu_s,
-			   wall > 0 ? 100 * own_cpu_s / wall : 0));
+	overhead_line(r, own_cpu_s, wall, out);
 	free(t.classes);
 }
 

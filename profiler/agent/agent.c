@@ -39,8 +39,7 @@ static void catch_signals(void)
 	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error as others are */
 }
 
-/* Large blocks come and go with each window: they go back to the system at once, and threads have no heaps of their own. */
-static void keep_memory_small(void)
+void agent_keep_memory_small(void)
 {
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
@@ -149,8 +148,7 @@ static int sample(struct agent *a)
 	if (err)
 		return err;
 	unwind_tables_settle(a->recorder.processes.objects.tables, SETTLE_MS);
-	a->recorder.attached_ns = monotonic_ns();
-	return kernel_attach(a->recorder.kernel);
+	return recorder_attach(&a->recorder);
 }
 
 static int start_recorder(struct agent *a)
@@ -159,6 +157,7 @@ static int start_recorder(struct agent *a)
 	const struct recorder_options options = {
 		.frequency_hz = o->frequency_hz,
 		.requests = o->requests,
+		.budget = o->max_overhead / 100,
 		.texts = o->query_text,
 		.redis_keys = o->redis_keys,
 		.containers = a->containers,
@@ -180,7 +179,7 @@ static int start_recorder(struct agent *a)
 
 static void stop_recorder(struct agent *a)
 {
-	kernel_detach(a->recorder.kernel);
+	recorder_detach(&a->recorder);
 	recorder_drain(&a->recorder);
 	recorder_finish(&a->recorder);
 	agent_end_window(a);
@@ -346,7 +345,7 @@ int command_agent(int argc, char **argv)
 	}
 	if (err)
 		return EXIT_USAGE;
-	keep_memory_small();
+	agent_keep_memory_small();
 	catch_signals();
 	survive_truncated_files();
 	agent.started_utc_ns = utc_ns();

@@ -46,6 +46,8 @@ struct agent {
 	} before;
 };
 
+/* Large blocks come and go with each window: they go back to the system at once, and threads have no heaps of their own. */
+void agent_keep_memory_small(void);
 void agent_begin_window(struct agent *a, uint64_t now_ns, uint64_t now_utc_ns);
 void agent_end_window(struct agent *a);
 

@@ -13,6 +13,7 @@
 #define MAX_URL_BYTES         2048
 #define MAX_HOST_BYTES        253
 #define MAX_DIGITS            9
+#define OVERHEAD_LEAST	      0.1 /* percent */
 
 #define field_of(t, option, type) ((type *)((char *)(t)->out + (option)->field))
 
@@ -134,6 +135,20 @@ int set_keys(struct option_taker *t, const struct agent_option *option, const ch
 			      agent_option_quote(text));
 		return -EINVAL;
 	}
+	return 0;
+}
+
+int set_overhead(struct option_taker *t, const struct agent_option *option, const char *text)
+{
+	char *end;
+	double percent = strtod(text, &end);
+
+	if (!is_digit(*text) || *end || !(percent >= OVERHEAD_LEAST && percent <= 100)) {
+		message_error("%s takes a number from %g to 100, not \"%s\"", agent_option_word(t, option), OVERHEAD_LEAST,
+			      agent_option_quote(text));
+		return -EINVAL;
+	}
+	t->out->max_overhead = percent;
 	return 0;
 }
 

@@ -9,7 +9,7 @@ typedef int agent_option_set(struct option_taker *t, const struct agent_option *
 
 agent_option_set set_pids, set_target_name, set_all;	      /* the target; least: its kind */
 agent_option_set set_number, set_mib;			      /* from least to most; bytes in uint64_t */
-agent_option_set set_flag, set_parts, set_verbosity, set_keys; /* least: what to set where it is yes */
+agent_option_set set_flag, set_parts, set_verbosity, set_keys, set_overhead; /* least: what to set where it is yes */
 agent_option_set set_path, set_url, set_listen, set_tenant, set_service;
 agent_option_set add_label, add_host;
 

@@ -11,6 +11,7 @@
 #define MAX_HZ		     10000
 #define DEFAULT_WINDOW_S     10
 #define DEFAULT_TOP	     50
+#define DEFAULT_OVERHEAD     1
 #define DEFAULT_QUEUE_DIR    "/var/lib/wireprof/queue"
 #define DEFAULT_QUEUE_MIB    256
 #define DEFAULT_OUT_MIB	     1024
@@ -50,6 +51,8 @@ const struct agent_option agent_option_table[] = {
 	{"no-requests", 0, NULL, "do not look at requests: no receive hook",
 	 .set = set_flag, .field = FIELD(requests), .least = false},
 	{"redis-keys", 0, "HOW", "prefix: keys as \"user:*\" (default); none: no keys", .set = set_keys},
+	{"max-overhead", 0, "PERCENT", "at most so much of the targets' CPU (default " TEXT(DEFAULT_OVERHEAD) "; 0.1 to 100);\n"
+	 "above, the receive hook is attached for part of the time only", .set = set_overhead},
 	{"top", 0, "N", "classes of a window that keep their name, the rest is \"other\"\n(default " TEXT(DEFAULT_TOP)
 	 "; 1 to 1000)", NUMBER(top, 1, 1000)},
 	{"query-text", 0, NULL, "also the normalised text of a query, as label db_query_text",
@@ -111,6 +114,7 @@ int agent_options_default(struct agent_options *o)
 		.frequency_hz = DEFAULT_HZ,
 		.window_s = DEFAULT_WINDOW_S,
 		.requests = true,
+		.max_overhead = DEFAULT_OVERHEAD,
 		.top = DEFAULT_TOP,
 		.queue_bytes = (uint64_t)DEFAULT_QUEUE_MIB << 20,
 		.out_dir_bytes = (uint64_t)DEFAULT_OUT_MIB << 20,

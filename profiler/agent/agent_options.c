@@ -205,7 +205,7 @@ static int take_environment(struct option_taker *t)
 
 static bool is_known_variable(const char *name, size_t bytes)
 {
-	static const char *const others[] = {"WIREPROF_HOOK", "WIREPROF_BASIC_AUTH", "WIREPROF_BEARER"};
+	static const char *const others[] = {"WIREPROF_HOOK", "WIREPROF_DUTY", "WIREPROF_BASIC_AUTH", "WIREPROF_BEARER"};
 	char known[VARIABLE_BYTES];
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
@@ -444,5 +444,5 @@ bool agent_options_same_kernel(const struct agent_options *a, const struct agent
 {
 	return a->target.kind == b->target.kind && same_text(a->target.name, b->target.name) &&
 	       same_pids(&a->target, &b->target) && a->frequency_hz == b->frequency_hz &&
-	       a->requests == b->requests && a->redis_keys == b->redis_keys && a->query_text == b->query_text;
+	       a->requests == b->requests && a->max_overhead == b->max_overhead && a->redis_keys == b->redis_keys && a->query_text == b->query_text;
 }

@@ -29,6 +29,7 @@ struct agent_options {
 	enum redis_keys redis_keys;
 	bool requests;
 	bool inlines;
+	double max_overhead; /* percent of the targets' CPU */
 	unsigned int top;
 	bool query_text;
 

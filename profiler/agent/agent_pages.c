@@ -62,9 +62,11 @@ static int build_page(struct agent *a, unsigned int seconds, struct profile *p)
 	struct aggregate *aggregate = &a->recorder.aggregate;
 	uint64_t time_ns = a->window_utc_ns, duration_ns;
 	uint64_t *sum = windows_sum(&a->windows, aggregate, seconds * 1000000000ull, &time_ns, &duration_ns);
-	int err = profile_build(aggregate, sum ? sum : aggregate->weights, a->options->parts,
-				a->options->inlines ? &a->lines : NULL, p);
+	int err;
 
+	if (!sum)
+		recorder_settle(&a->recorder);
+	err = profile_build(aggregate, sum ? sum : aggregate->weights, a->options->parts, a->options->inlines ? &a->lines : NULL, p);
 	free(sum);
 	if (err)
 		return err;
@@ -128,6 +130,7 @@ static uint64_t open_descriptors(void)
 struct storage {
 	struct counter_metrics counters;
 	struct metrics_program programs[MAX_PROGRAMS];
+	struct metrics_overhead overhead;
 	struct metrics_map maps[KERNEL_MAPS];
 	struct metrics_count windows_dropped;
 	struct metrics_tables tables;
@@ -135,6 +138,21 @@ struct storage {
 	struct metrics_out_dir out_dir;
 	struct metrics_http http;
 };
+
+static void fill_overhead(const struct agent *a, struct storage *s, struct metrics *m)
+{
+	struct governor_report g;
+
+	governor_report(&a->recorder.governor, true, &g);
+	s->overhead = (struct metrics_overhead){
+		.budget = g.budget * 1e9,
+		.hook = g.hook * 1e9,
+		.samples = g.samples * 1e9,
+		.own = g.own * 1e9,
+		.attached = g.duty * 1e9,
+	};
+	m->overhead = &s->overhead;
+}
 
 /* The sampler measures itself; what the hooks take, the kernel may tell. */
 static void fill_programs(const struct agent *a, const struct agent_counts *counts, struct storage *s, struct metrics *m)
@@ -244,6 +262,7 @@ static int make_metrics(void *context, const char *query, char **body, size_t *b
 	losses = (struct user_losses){counts.no_room, counts.malformed};
 	counter_metrics_fill(counts.counters, counts.stops, &losses, &s.counters, &m);
 	s.windows_dropped = (struct metrics_count){"no_memory", a->n_failed};
+	fill_overhead(a, &s, &m);
 	fill_programs(a, &counts, &s, &m);
 	fill_maps(a, &s, &m);
 	fill_tables(a, &s, &m);

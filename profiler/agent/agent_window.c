@@ -21,7 +21,7 @@ void agent_begin_window(struct agent *a, uint64_t now_ns, uint64_t now_utc_ns)
 {
 	a->window_ns = now_ns;
 	a->window_utc_ns = now_utc_ns;
-	aggregate_begin_window(&a->recorder.aggregate);
+	recorder_begin_window(&a->recorder);
 }
 
 /* Bodies to be pushed, until the profile that they were made of is gone. */

@@ -49,7 +49,10 @@ const char *counter_reason(enum counter counter, enum counter_family *family)
 		*family = COUNTER_OF_GUESSED_SAMPLES;
 		return "";
 	case COUNTER_SAMPLE_NS:
-		*family = COUNTER_OF_TIME;
+	case COUNTER_TARGET_NS:
+	case COUNTER_RECEIVES:
+	case COUNTER_RECEIVES_OF_OTHERS:
+		*family = COUNTER_OF_COST;
 		return "";
 	case N_COUNTERS:
 		break;
@@ -123,7 +126,7 @@ static void place_counter(enum counter counter, uint64_t value, struct counter_m
 	case COUNTER_OF_GUESSED_SAMPLES:
 		out->guessed_samples = value;
 		break;
-	case COUNTER_OF_TIME:
+	case COUNTER_OF_COST:
 		break;
 	}
 }

@@ -18,7 +18,7 @@ enum counter_family {
 	COUNTER_OF_PREPARED,	    /* wireprof_statements_prepared_total */
 	COUNTER_OF_GUESSED_FRAMES,  /* wireprof_guessed_frames_total */
 	COUNTER_OF_GUESSED_SAMPLES, /* wireprof_guessed_samples_total */
-	COUNTER_OF_TIME,	    /* of wireprof_bpf_seconds_total, which has other sources, too: the caller's */
+	COUNTER_OF_COST,	    /* of wireprof_bpf_seconds_total and wireprof_overhead_ratio, which have other sources, too: the caller's */
 };
 /* The reason's name, "" in a family without reasons. */
 const char *counter_reason(enum counter counter, enum counter_family *family);

@@ -14,6 +14,7 @@ static inline void sample_metrics(struct metrics *m)
 	static const struct metrics_map maps[] = {{"sockets", 12, 65536}};
 	static const struct metrics_count dropped[] = {{"profile_build", 1}, {"queue", 0}};
 	static const struct metrics_tables tables = {1, 2, 3, 4, 5, 6, 7};
+	static const struct metrics_overhead overhead = {10000000, 6000000, 2500000, 1500000, 250000000};
 	static const struct metrics_push push = {10, 11, 12, 13, 14, 15, 16, 17};
 	static const struct metrics_out_dir out_dir = {20, 21, 22, 23, 24};
 	static const struct metrics_http http = {30, 31, 32, 33, 34, 35, 36};
@@ -42,6 +43,7 @@ static inline void sample_metrics(struct metrics *m)
 	m->open_descriptors = 55;
 	m->targets = 3;
 	m->frequency_hz = 99;
+	m->overhead = &overhead;
 	m->programs = programs;
 	m->n_programs = 2;
 	m->maps = maps;

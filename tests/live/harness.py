@@ -15,6 +15,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 WIREPROF = os.environ.get("WIREPROF", os.path.join(ROOT, "build", "wireprof"))
 CPUS = sorted(os.sched_getaffinity(0))
 
+# Requests are looked at all of the time, whatever that costs, but in the tests of the governor.
+os.environ.setdefault("WIREPROF_DUTY", "1")
+
 
 def wireprof(*args, check=True, timeout=120, env=None):
     """Runs wireprof to its end; returns the finished process with text output."""

@@ -18,6 +18,7 @@ from recording import Recording
 from samples import by, cpu
 from test_go import compilers
 
+QUARTER = {"WIREPROF_DUTY": "0.25"}
 FALLBACK = {"WIREPROF_HOOK": "sys_exit"}
 PROTOCOLS = {"go_resp": go_load.Resp(), "go_mysql": go_load.Mysql()}
 # Of nobody's request: what works for all, what began after a connection had ended, the runtime's own.
@@ -119,6 +120,13 @@ class Requests(CompiledTest):
         self.each(self.assert_requests, {}, flags=["-buildmode=pie"])
     def test_fallback_hook(self):
         self.each(self.assert_requests, {}, env=FALLBACK)
+    def test_at_a_quarter(self):
+        """What was received while the hook was not attached has no request, and not that of before."""
+        def check(samples, protocol, what):
+            print("    %-40s %.1f %% without request" % (what, 100 * self.assert_never_crossed(samples, protocol)), flush=True)
+        for env in QUARTER, {**QUARTER, **FALLBACK}:
+            self.each(check, {}, {"units": (20, 200)}, {"pipeline": 4, "alike": True}, newest=True, env=env, seconds=12)
+
     def test_goroutines_that_keep_their_threads(self):
         self.each(self.assert_requests, {}, options=["-lock"], newest=True)
     def test_work_of_other_goroutines(self):

@@ -28,6 +28,11 @@ long bpf_loop(__u32 n, long (*function)(__u32, void *), void *context, __u64 fla
 	return n;
 }
 
+__u64 bpf_jiffies64(void)
+{
+	return 0;
+}
+
 __u64 bpf_ktime_get_ns(void)
 {
 	static __u64 now_ns;

@@ -275,7 +275,8 @@ static void serve(struct server *s)
 {
 	while (s->read < s->n) {
 		size_t asked = wanted(s), n = got(s, asked);
-		struct receive r = {.sock = SOCK, .buffer = (u64)(s->bytes + s->read), .bytes = n, .wanted = asked, .inode = 7, .port = 27017};
+		struct receive r = {.sock = SOCK, .buffer = (u64)(s->bytes + s->read), .bytes = n, .wanted = asked, .inode = 7, .port = 27017,
+				    .before = s->read, .proof = s->read + n};
 
 		if (n < MONGO_HEADER_BYTES && !has_connection)
 			return;

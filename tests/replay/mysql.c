@@ -227,8 +227,11 @@ static size_t check(struct conversation *r, size_t line, const struct query_batc
 
 static bool receive(uint8_t *at, size_t n, size_t wanted)
 {
-	struct receive r = {.sock = SOCK, .buffer = (u64)at, .bytes = n, .wanted = wanted, .inode = 7};
+	static u32 position;
+	struct receive r = {.sock = SOCK, .buffer = (u64)at, .bytes = n, .wanted = wanted, .inode = 7,
+			    .before = position, .proof = position + n};
 
+	position += n;
 	return mysql_notes_header(&worker, &r) || mysql_receive(&worker, &r);
 }
 

@@ -263,6 +263,7 @@ static void test_environment(void **state)
 	setenv("WIREPROF_LISTEN", "7072", 1);
 	setenv("WIREPROF_PYROSCOPE", "http://h", 1);
 	setenv("WIREPROF_HOOK", "auto", 1);
+	setenv("WIREPROF_DUTY", "1", 1);
 	setenv("WIREPROF_BASIC_AUTH", "me:geheim", 1);
 	setenv("WIREPROF_BEARER", "geheim", 1);
 	accepted("");
@@ -295,9 +296,10 @@ static void test_environment(void **state)
 	assert_non_null(strstr(said, "WIREPROF_HELP"));
 	assert_null(strstr(said, "geheim"));
 	assert_null(strstr(said, "WIREPROF_HOOK"));
+	assert_null(strstr(said, "WIREPROF_DUTY"));
 	assert_int_equal(parse("--quiet"), 0);
 	assert_string_equal(said, "");
-	for (const char *const *name = (const char *const[]){"WIREPROF_PID", "WIREPROF_ALLOW_HOST", "WIREPROF_LISTEN", "WIREPROF_PYROSCOPE", "WIREPROF_HOOK",
+	for (const char *const *name = (const char *const[]){"WIREPROF_PID", "WIREPROF_ALLOW_HOST", "WIREPROF_LISTEN", "WIREPROF_PYROSCOPE", "WIREPROF_HOOK", "WIREPROF_DUTY",
 			"WIREPROF_BASIC_AUTH", "WIREPROF_BEARER", "WIREPROF_WINDOWS", "WIREPROF_HELP", NULL}; *name; name++)
 		unsetenv(*name);
 }

@@ -17,11 +17,14 @@ static struct processes processes;
 /* A window of samples 0 .. n-1 that weigh `weight` each; the tables know them from then on. */
 static void window(struct windows *w, struct aggregate *a, uint32_t n, uint64_t weight, uint64_t at_s)
 {
+	const struct raw_weight raw = {.weight = weight};
+	const struct sample_origin origin = {.pid = 1};
 	struct profile_label none;
 
 	memset(&none, 0, sizeof(none));
 	for (uint32_t stack = 0; stack < n; stack++)
-		aggregate_add(a, stack, &none, 0, weight);
+		aggregate_add(a, stack, &none, 0, &origin, &raw);
+	aggregate_settle(a, NULL, 1);
 	assert_int_equal(windows_keep(w, a, at_s * S, 10 * S), 0);
 	aggregate_begin_window(a);
 }

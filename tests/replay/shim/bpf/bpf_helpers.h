@@ -25,6 +25,7 @@ long bpf_map_delete_elem(const void *map, const void *key);
 long bpf_ringbuf_output(void *map, void *data, __u64 size, __u64 flags);
 long bpf_probe_read_kernel(void *to, __u32 size, const void *address);
 __u64 bpf_ktime_get_ns(void);
+__u64 bpf_jiffies64(void);
 __u64 bpf_get_current_pid_tgid(void);
 long bpf_probe_read_user(void *to, __u32 size, const void *address);
 long bpf_loop(__u32 n, long (*function)(__u32, void *), void *context, __u64 flags);
