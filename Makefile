@@ -9,12 +9,12 @@
 # make demo     installs what is missing, builds, records a loaded redis-server
 # make lint     clang-tidy, dependency directions
 # make fuzz     libFuzzer targets, SECONDS_EACH=60
-# make bench    figures of the README: what SQL and a sample's query cost user space, what the hooks cost a saturated
-#               redis-server; bench-sample: what one sample costs;
+# make bench    figures of the README: what wireprof and other profilers cost busy servers, as a table and as JSON;
+#               bench-sample: what one sample costs;
 #               bench-rows: how fast unwind rows are built; bench-memory: with 400 objects;
 #               bench-sql: how fast statements are normalised; bench-classify: what a sample's query costs user space;
-#               bench-mysql: what it costs mariadbd per point select;
 #               bench-agent: what the agent takes, CPU and memory;
+#               bench-scale: a machine of 128 CPUs, simulated (docs/scale.md);
 #               bench-symbolize: names and lines of 100 000 samples, beside perf script (linux-perf)
 # make soak     an agent for MINUTES=30, while processes, servers and containers come and go: does it grow?
 # make pyroscope URL=http://127.0.0.1:4040    a real Pyroscope, asked for CPU by class
@@ -153,7 +153,7 @@ live: $(B)/wireprof $(DRIVERS) $(B)/tests/sql/digest $(B)/tests/page/make_page $
 	@/usr/bin/python3 -m unittest discover -v -s tests/live -p '$(LIVE).py' $(TEST:%=-k %)
 
 # Figures, not tests: nothing here fails because a machine is slow. BENCH_OPTIONS=--help tells more.
-BENCH_OBJ := $(patsubst %,$(B)/obj/bench/%.o,overhead overhead_stats redis_under_load)
+BENCH_OBJ := $(patsubst %,$(B)/obj/bench/%.o,overhead overhead_arms overhead_report overhead_stats load load_mysql)
 $(B)/gen/empty.bpf.o: tests/bench/empty.bpf.c
 	@mkdir -p $(@D)
 	$(call say,BPF)$(CLANG) -target bpf -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $@ $<
@@ -164,15 +164,15 @@ $(B)/obj/bench/%.o: tests/bench/%.c | $(GEN) $(B)/gen/empty.skel.h
 	$(call say,CC)$(CC) $(ALL_CFLAGS) -Itests/bench -MMD -MP -c -o $@ $<
 $(B)/bench/overhead: $(BENCH_OBJ) $(filter-out %/main.o,$(OBJ))
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm
-$(B)/bench/mysql_overhead: $(B)/obj/bench/mysql_overhead.o $(B)/obj/bench/mysql_under_load.o $(filter-out %/main.o,$(OBJ))
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lm -lmariadb
+$(B)/bench/scale: $(B)/obj/bench/scale.o $(B)/obj/bench/large_machine.o $(B)/obj/bench/large_maps.o $(filter-out %/main.o,$(OBJ))
 	@mkdir -p $(@D)
-	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lmariadb
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(B)/bench/%: $(B)/obj/bench/%.o $(filter-out %/main.o,$(OBJ))
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
-bench: $(B)/bench/overhead $(B)/bench/sql $(B)/bench/classify
-	@$(B)/bench/sql && $(B)/bench/classify && $< $(BENCH_OPTIONS)
+bench: $(B)/bench/overhead
+	@B=$(B) /usr/bin/python3 tests/bench/overhead.py $(BENCH_OPTIONS)
 bench-symbolize: $(B)/bench/symbolize
 	@/usr/bin/python3 tests/bench/symbolize.py $(BENCH_OPTIONS)
 bench-sample: $(B)/bench/sample_cost
@@ -183,8 +183,6 @@ bench-classify: $(B)/bench/classify
 	@$< $(BENCH_OPTIONS)
 bench-sql: $(B)/bench/sql
 	@$< $(BENCH_OPTIONS)
-bench-mysql: $(B)/bench/mysql_overhead
-	@B=$(B) /usr/bin/python3 tests/bench/mysql_overhead.py $(BENCH_OPTIONS)
 bench-agent: $(B)/wireprof
 	@/usr/bin/python3 tests/bench/agent_cost.py $(BENCH_OPTIONS)
 pyroscope: $(B)/wireprof
@@ -192,6 +190,8 @@ pyroscope: $(B)/wireprof
 MINUTES ?= 30
 soak: $(B)/wireprof
 	@/usr/bin/python3 tests/bench/soak.py --minutes $(MINUTES)
+bench-scale: $(B)/bench/scale
+	@$< $(BENCH_OPTIONS)
 bench-memory: $(B)/wireprof
 	@B=$(B) /usr/bin/python3 tests/bench/memory.py
 
@@ -237,6 +237,6 @@ clean:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: all build-packages demo-packages check-packages clients demo check test live fuzz fuzz-build bench bench-sample bench-rows \
-	bench-classify bench-sql bench-memory bench-agent bench-mysql bench-symbolize recordings install uninstall lint size clean
+	bench-classify bench-sql bench-memory bench-scale bench-agent bench-symbolize recordings install uninstall lint size clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -16,3 +16,15 @@ int empty_sample(void *ctx)
 {
 	return 0;
 }
+
+SEC("raw_tp/sys_enter")
+int empty_enter(void *ctx)
+{
+	return 0;
+}
+
+SEC("raw_tp/sys_exit")
+int empty_exit(void *ctx)
+{
+	return 0;
+}

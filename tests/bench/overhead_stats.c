@@ -29,6 +29,22 @@ static struct runs runs_of(const struct bpf_program *program)
 	return (struct runs){.n = info.run_cnt, .ns = info.run_time_ns};
 }
 
+/* Calls of read() and the like that a process has made, not recv(); 0 where the kernel does not count them. */
+static uint64_t process_reads(pid_t pid)
+{
+	unsigned long long reads = 0;
+	char path[32], line[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/io", pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "syscr: %llu", &reads) != 1)
+		;
+	if (f)
+		fclose(f);
+	return reads;
+}
+
 struct stats {
 	struct runs receive, sample, empty_receive, empty_sample;
 	double reads, requests, taken, server_ns;
@@ -51,7 +67,7 @@ static void stats_take(const struct meter *m, struct stats *s, double sign)
 	stats_add(&s->empty_receive, runs_of(m->empty->progs.empty_receive), sign);
 	stats_add(&s->sample, runs_of(m->complete->kernel->skel->progs.sample), sign);
 	stats_add(&s->empty_sample, runs_of(m->empty->progs.empty_sample), sign);
-	s->reads += sign * redis_reads(&m->load);
+	s->reads += sign * process_reads(m->load.server);
 	s->requests += sign * now.requests;
 	s->server_ns += sign * now.server_ns;
 	s->taken += sign * counters[COUNTER_SAMPLES];
@@ -92,30 +108,39 @@ static double server_run(struct runs all, struct runs without_target, double ser
 	return (all.ns - (all.n - server_runs) * per_run(without_target)) / server_runs;
 }
 
+/* What the runs for one request take, the client's included, net of the floor. */
+static double per_request(const struct stats *s)
+{
+	return (s->receive.ns - s->receive.n * per_run(s->empty_receive)) / s->requests;
+}
+
+static void print_row(const char *what, double receive, double sample, int digits)
+{
+	printf("%-48s %10.*f %10.*f\n", what, digits, receive, digits, sample);
+}
+
+/* The server receives by read(), or (mariadbd) by recv(), which the kernel does not count: then all runs are told, not a run. */
 static void print_stats(const struct meter *m, const struct stats *miss, const struct stats *hit)
 {
-	double receives = hit->reads > 0 ? hit->reads : hit->requests;
-	double others = hit->receive.n - receives; /* of this machine: the client's receives are not seen */
-	double receive = server_run(hit->receive, miss->receive, receives);
-	double sample = server_run(hit->sample, miss->sample, hit->taken);
-	double receive_net = receive - per_run(hit->empty_receive);
-	double sample_net = sample - per_run(hit->empty_sample);
-	double a_request = hit->server_ns / hit->requests;
-	double cost = receive_net * receives / hit->requests;
+	double receives = hit->reads > hit->requests / 1000 ? hit->reads : hit->receive.n;
+	double receive = server_run(hit->receive, miss->receive, receives), sample = server_run(hit->sample, miss->sample, hit->taken);
+	double sample_net = sample - per_run(hit->empty_sample), added = per_request(hit) - per_request(miss);
 
-	printf("\nbpf_stats, %.0f s: %28s %10s %10s\n", m->stats_seconds, "receive", "sample", "");
-	printf("%-40s %10.0f %10.0f\n", "runs for the server", receives, hit->taken);
-	printf("%-40s %10.0f %10.0f\n", "runs for others (they leave early)", others, hit->sample.n - hit->taken);
-	printf("%-40s %10.1f %10.1f\n", "ns a run for others", per_run(miss->receive),
-	       per_run(miss->sample));
-	printf("%-40s %10.1f %10.1f\n", "ns a run, an empty program (the floor)", per_run(hit->empty_receive),
-	       per_run(hit->empty_sample));
-	printf("%-40s %10.1f %10.1f\n", "ns a run for the server", receive, sample);
-	printf("%-40s %10.1f %10.1f\n", "ns a run for the server, net of floor", receive_net, sample_net);
-	printf("%-40s %10.3f %10.5f\n", "runs a request", receives / hit->requests, hit->taken / hit->requests);
-	printf("%-40s %10.2f %10.2f\n", "% of the server's CPU, net of floor", 100 * cost / a_request,
-	       100 * sample_net * hit->taken / hit->server_ns);
+	printf("\nbpf_stats, %.0f s: %38s %10s\n", m->stats_seconds, "receive", "sample");
+	print_row("runs a request, for the server", receives / hit->requests, hit->taken / hit->requests, 3);
+	print_row("ns a run for others, who leave early", per_run(miss->receive), per_run(miss->sample), 1);
+	print_row("ns a run, an empty program (the floor)", per_run(hit->empty_receive), per_run(hit->empty_sample), 1);
+	print_row("ns a run for the server", receive, sample, 1);
+	print_row("ns a run for the server, net of floor", receive - per_run(hit->empty_receive), sample_net, 1);
+	print_row("% of the server's CPU, net of floor", 100 * added * hit->requests / hit->server_ns,
+		  100 * sample_net * hit->taken / hit->server_ns, 2);
 	printf("(what it takes to enter a program is outside its clock: see the empty receive hook above)\n");
+	if (m->json)
+		fprintf(m->json,
+			", \"bpf_stats\": {\"receive_ns\": %.1f, \"receive_empty_ns\": %.1f, \"receive_other_ns\": %.1f, "
+			"\"receives_per_request\": %.3f, \"sample_ns\": %.1f, \"sample_empty_ns\": %.1f}",
+			receive, per_run(hit->empty_receive), per_run(miss->receive), receives / hit->requests, sample,
+			per_run(hit->empty_sample));
 }
 
 /* A recorder of its own, so that no thread of the server is known before it becomes the target. */
