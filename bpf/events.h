@@ -10,6 +10,7 @@
  *			u8 head[head_bytes], u8 tail[tail_bytes]	request bytes
  *	EVENT_FORK, EVENT_EXEC, EVENT_EXIT	struct process_event
  *	EVENT_JOIN	struct process_event: the process fits the rule, and is a target now
+ *			(EVENT_EXIT also tells that it fits no more)
  *	EVENT_REPLIES	struct process_event: replies of the process have to be looked at, for statements' or cursors' ids
  *
  * user -> kernel: which processes (targets), where their objects are mapped (process_maps), and the
@@ -143,6 +144,12 @@ struct target_rule {
 	__s32 subsys; /* RULE_CGROUP: index of the hierarchy's controller among the kernel's; -1: the unified hierarchy */
 	__u64 cgroup; /* its id, in that hierarchy */
 	char comm[COMM_BYTES]; /* RULE_COMM */
+};
+
+/* How often a CPU's sampler is interrupted, there. Value of the clocks map. */
+struct clock {
+	__u32 period_ns;
+	__u32 rests; /* the user side wants to know at once when a target runs there */
 };
 
 /* A connection's last message: where it is, not what it says. Value of the sockets map. */
@@ -312,11 +319,12 @@ struct event_header {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 };
 
+#define CPU_NOT_KNOWN (~0ull)
 struct process_event {
 	struct event_header h; /* pid: the process that the event is about (the child of a fork) */
 	__u32 parent;	       /* EVENT_FORK */
 	__u32 reserved;
-	__u64 cpu_ns; /* EVENT_EXIT: CPU time that the process used, as the kernel accounts it; all ones: not known yet */
+	__u64 cpu_ns; /* EVENT_EXIT: CPU time that the process used, as the kernel accounts it; or CPU_NOT_KNOWN */
 };
 
 /* Who the thread worked for (DESIGN.md, "Who owns a sample"). */
@@ -420,6 +428,7 @@ _Static_assert(sizeof(struct prepared_key) == 24, "shared layout");
 _Static_assert(sizeof(struct mongo_connection) == 116 + END_BYTES + 2 * REPLY_TAIL_BYTES + 4 + 2 * STREAM_BYTES, "shared layout");
 _Static_assert(sizeof(struct target) == 24, "shared layout");
 _Static_assert(sizeof(struct target_rule) == 32, "shared layout");
+_Static_assert(sizeof(struct clock) == 8, "shared layout");
 _Static_assert(sizeof(struct process_event) == 32, "shared layout");
 _Static_assert(sizeof(struct sample_event) == 104, "shared layout");
 

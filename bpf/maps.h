@@ -12,10 +12,9 @@ const volatile unsigned int ring_wake_bytes = RING_BYTES_MIN / 4;
 
 /* Counts about seconds, on the user side. */
 unsigned int epoch;
-/* Set by the user side: how often the receive hook was attached and detached, whether it is off now, and a sample's worth. */
+/* Set by the user side: how often the receive hook was attached and detached, and whether it is off now. */
 unsigned int hook_epoch;
 bool hook_is_off;
-unsigned int sample_period_ns;
 /* Set by the user side, when it looks at replies; and here, when it has been told to. */
 bool watches_replies;
 
@@ -27,6 +26,15 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, RING_BYTES_MIN);
 } ring SEC(".maps");
+
+/* CPU -> struct clock. Written by the user side, read by the sampler; its size, the number of CPUs, is set at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct clock);
+	__uint(max_entries, 1);
+} clocks SEC(".maps");
 
 /* enum counter -> count, per CPU. Written here, read by the user side. */
 struct {

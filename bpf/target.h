@@ -85,14 +85,18 @@ static __always_inline struct target *join(struct task_struct *task, u32 tgid)
 	return bpf_map_lookup_elem(&targets, &tgid);
 }
 
-/* The entry of the process that is sampled, NULL: it is no target, or has left the cgroup. */
+/* The entry of the process that is sampled; NULL: it is no target, or none any more, having left the cgroup. */
 static __always_inline struct target *sampled_target(struct task_struct *task, u32 tgid)
 {
 	struct target *target = bpf_map_lookup_elem(&targets, &tgid);
 
 	if (!target)
 		return join(task, tgid);
-	return rule.kind == RULE_CGROUP && !fits(task) ? NULL : target;
+	if (rule.kind != RULE_CGROUP || fits(task))
+		return target;
+	if (!bpf_map_delete_elem(&targets, &tgid)) /* by one CPU alone */
+		send_process_event_with(EVENT_EXIT, tgid, 0, CPU_NOT_KNOWN);
+	return NULL;
 }
 
 #endif

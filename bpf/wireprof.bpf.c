@@ -113,7 +113,7 @@ SEC("perf_event")
 int sample(struct bpf_perf_event_data *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
-	u32 tgid = id >> 32, zero = 0, at;
+	u32 tgid = id >> 32, zero = 0, cpu = bpf_get_smp_processor_id(), at;
 	struct owner owner;
 	struct syscall_regs call;
 	struct task_struct *task;
@@ -121,17 +121,19 @@ int sample(struct bpf_perf_event_data *ctx)
 	struct target *target;
 	struct scratch *s;
 	struct unwind *u;
+	struct clock *clock;
 	long n;
 
 	task = bpf_get_current_task_btf();
 	target = sampled_target(task, tgid);
 	if (!target)
 		return 0;
-	count_more(COUNTER_TARGET_NS, sample_period_ns);
+	clock = bpf_map_lookup_elem(&clocks, &cpu);
 	s = bpf_map_lookup_elem(&scratch, &zero);
-	if (!s)
+	if (!clock || !s)
 		return 0;
 	count(COUNTER_SAMPLES);
+	count_more(COUNTER_TARGET_NS, clock->period_ns);
 	e = &s->event;
 	u = &s->unwind;
 	__builtin_memset(e, 0, sizeof(*e));
@@ -139,7 +141,7 @@ int sample(struct bpf_perf_event_data *ctx)
 	e->h.pid = tgid;
 	e->h.time_ns = bpf_ktime_get_ns();
 	e->tid = (u32)id;
-	e->period_ns = sample_period_ns;
+	e->period_ns = clock->period_ns;
 	if (hook_is_off)
 		e->flags = SAMPLE_UNTAGGED;
 	bpf_get_current_comm(e->thread, sizeof(e->thread));
@@ -174,7 +176,7 @@ int sample(struct bpf_perf_event_data *ctx)
 		return 0;
 	n = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	if (bpf_ringbuf_output(&ring, s, sizeof(*e) + at,
-			       n > ring_wake_bytes || e->stop == STOP_NO_MAPS || e->stop == STOP_NO_MAPPING ||
+			       n > ring_wake_bytes || clock->rests || e->stop == STOP_NO_MAPS || e->stop == STOP_NO_MAPPING ||
 					       e->stop == STOP_NO_TABLE
 				       ? BPF_RB_FORCE_WAKEUP
 				       : BPF_RB_NO_WAKEUP))
@@ -404,7 +406,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 static __always_inline u64 cpu_of_last(struct task_struct *task)
 {
 	if (BPF_CORE_READ(task, signal, nr_threads) > 1)
-		return ~0ull;
+		return CPU_NOT_KNOWN;
 	return BPF_CORE_READ(task, signal, sum_sched_runtime) + task->se.sum_exec_runtime;
 }
 

@@ -161,13 +161,6 @@ static double judge(const char *what, double value, double most, double usual)
 	return usual;
 }
 
-/* The first quartile: whatever else happens on the machine only adds. */
-static double quartile(double *values, size_t n)
-{
-	qsort(values, n, sizeof(*values), by_value);
-	return values[n / 4];
-}
-
 /* The least of some runs: whatever else happens on the machine only adds. The first, after a rest, does not count. */
 static double least(const double *runs)
 {
@@ -217,19 +210,18 @@ static void calibrate_hook(struct kernel *k, struct calibration *out)
 
 static double calibrate_sample(void)
 {
-	double with[ROUNDS], without[ROUNDS], took;
+	double with = INFINITY, without = INFINITY;
 
 	for (int i = 0; i < ROUNDS; i++) {
 		int fd = kernel_open_clock(-1, 1000000000u / SPIN_HZ);
 
 		if (fd < 0)
 			return judge("an interrupt", 0, SAMPLE_NS_MOST, SAMPLE_NS_USUAL);
-		with[i] = time_spins();
+		with = fmin(with, time_spins());
 		close(fd);
-		without[i] = time_spins();
+		without = fmin(without, time_spins());
 	}
-	took = quartile(with, ROUNDS);
-	return judge("an interrupt", (took - quartile(without, ROUNDS)) / (took / 1e9 * SPIN_HZ), SAMPLE_NS_MOST, SAMPLE_NS_USUAL);
+	return judge("an interrupt", (with - without) / (with / 1e9 * SPIN_HZ), SAMPLE_NS_MOST, SAMPLE_NS_USUAL);
 }
 
 void calibrate(struct kernel *k, struct calibration *out)

@@ -74,8 +74,6 @@ void cpu_accounts_end(struct cpu_accounts *a, pid_t pid, uint64_t total_ns)
 	if (!account || !account->live)
 		return;
 	account->live = false;
-	if (total_ns == CPU_NOT_KNOWN)
-		total_ns = process_cpu_ns(pid);
 	if (total_ns == CPU_NOT_KNOWN || total_ns < account->from_ns)
 		account->whole = false;
 	else

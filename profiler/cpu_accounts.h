@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "../bpf/events.h" /* CPU_NOT_KNOWN */
 #include "intern.h"
 
 struct cpu_accounts {
@@ -30,9 +31,8 @@ void cpu_accounts_init(struct cpu_accounts *a);
 void cpu_accounts_fini(struct cpu_accounts *a);
 
 /* A process is sampled from now on, or from when it had used from_ns; CPU_NOT_KNOWN: it is not known how much that was. */
-#define CPU_NOT_KNOWN UINT64_MAX
 void cpu_accounts_add(struct cpu_accounts *a, pid_t pid, uint64_t from_ns);
-/* It has ended, having used total_ns; CPU_NOT_KNOWN: that is asked for, which works until it is reaped. */
+/* It has ended, having used total_ns; CPU_NOT_KNOWN: as above. */
 void cpu_accounts_end(struct cpu_accounts *a, pid_t pid, uint64_t total_ns);
 /* A window has ended: what is used from now on is the next one's. */
 void cpu_accounts_end_window(struct cpu_accounts *a);

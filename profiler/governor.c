@@ -11,7 +11,7 @@
 
 #define SECOND_NS	 1000000000ull
 #define LEAST_NS	 20e6 /* at a time, attached or not: attaching takes some 10 ms */
-#define ATTACHED_MIN_NS	 40e6 /* in the mean */
+#define ATTACHED_MIN_NS	 60e6 /* in the mean */
 #define ATTACHED_MAX_NS	 500e6
 #define LONGEST		 5 /* times the mean */
 #define CYCLE_NS	 SECOND_NS
@@ -21,7 +21,8 @@
 #define STARTING_NS	 (5 * SECOND_NS) /* this process reads symbols and the like: it will not always cost as much */
 #define DUTY_MIN	 0.02
 #define DUTY_FULL	 0.95 /* from here on it is not worth detaching */
-#define HOOKS_LEAST	 0.15 /* of the budget */
+#define GOAL		 0.9  /* of the budget: what attaching does to others is not measured */
+#define HOOKS_LEAST	 0.15 /* of that */
 #define OWN_MOST	 0.3  /* likewise: what more this process takes, no sample less would mend */
 #define THINNING_LEAST	 0.5
 #define THINNING_CPU	 0.25 /* targets that use less of a CPU keep all samples: they are few, and take little of the machine */
@@ -29,7 +30,7 @@
 #define FASTER_MAX	 40   /* times the frequency that was asked for */
 #define FASTEST_HZ	 4000 /* beyond, a target would hardly run while the hook is attached */
 #define CPU_FLOOR	 0.05 /* targets that use less than this much of a CPU count as using it */
-#define JITTER		 0.2 /* other timers are met in all their phases within seconds, about as evenly as by chance */
+#define JITTER		 0.1 /* other timers are met in all their phases within seconds, about as evenly as by chance */
 #define BETWEEN_FACTOR	 8 /* periods longer: samples from then carry no request, and count only where there are few others */
 
 /* Uniform, from 0 to 1. */
@@ -106,7 +107,7 @@ static void measure(struct governor *g, uint64_t now_ns)
 	g->seen = now;
 	g->measured_ns = now_ns;
 	add(&g->total, &delta);
-	if (now_ns - g->start_ns < STARTING_NS)
+	if (now_ns - g->first_ns < STARTING_NS)
 		delta.own_ns = 0;
 	fade(&g->smooth, exp(-delta.elapsed_ns / SMOOTH_NS));
 	add(&g->smooth, &delta);
@@ -140,7 +141,7 @@ static double real_duty(const struct governor *g)
 
 static double wanted_duty(const struct governor *g, const struct governor_report *r)
 {
-	double left = fmax(g->budget - r->samples * g->usual - r->own, HOOKS_LEAST * g->budget);
+	double goal = GOAL * g->budget, left = fmax(goal - r->samples * g->usual - r->own, HOOKS_LEAST * goal);
 
 	if (g->fixed_duty > 0)
 		return g->fixed_duty;
@@ -153,7 +154,7 @@ static double wanted_thinning(const struct governor *g, const struct governor_re
 {
 	double taken = g->smooth.samples * g->period_ns / fmax(g->smooth.target_ns, 1); /* of those asked for */
 	double wanted = 1 + (1 - real_duty(g)) / BETWEEN_FACTOR;
-	double room = g->budget * (1 - HOOKS_LEAST) - fmin(r->own, OWN_MOST * g->budget);
+	double goal = GOAL * g->budget, room = goal * (1 - HOOKS_LEAST) - fmin(r->own, OWN_MOST * goal);
 
 	if (g->fixed_duty > 0 || taken <= 0 || r->samples <= 0 || g->smooth.target_ns < THINNING_CPU * g->smooth.elapsed_ns)
 		return 1;
@@ -174,12 +175,20 @@ void governor_report(const struct governor *g, bool now, struct governor_report 
 
 /* --- when it is attached --- */
 
+/* Every other one makes up for the one before, so that as many samples are taken as were asked for. */
+static double jitter(struct governor *g)
+{
+	g->makes_up = !g->makes_up;
+	g->jitter = g->makes_up ? -g->jitter : JITTER * (2 * chance() - 1);
+	return g->jitter;
+}
+
 static void set_period(struct governor *g, uint64_t now_ns)
 {
 	double period = g->period_ns;
 
 	period *= (g->attached ? real_duty(g) : BETWEEN_FACTOR) / g->thinning;
-	period *= 1 + JITTER * (2 * chance() - 1);
+	period *= 1 + jitter(g);
 	g->jittered_ns = now_ns;
 	g->used_ns = fmax(period, g->fastest_ns);
 	kernel_set_period(g->kernel, g->used_ns);
@@ -254,6 +263,7 @@ void governor_start(struct governor *g, struct kernel *k, double budget, unsigne
 	bool again = g->kernel == k;
 	struct costs smooth = g->smooth, total = g->total;
 	double duty = again ? g->duty : 1;
+	uint64_t first_ns = again ? g->first_ns : now_ns;
 	const char *fixed = getenv("WIREPROF_DUTY");
 
 	if (fastest > FASTEST_HZ)
@@ -266,6 +276,7 @@ void governor_start(struct governor *g, struct kernel *k, double budget, unsigne
 		.period_ns = SECOND_NS / frequency_hz,
 		.usual = fmin(USUAL_HZ / frequency_hz, 1),
 		.calibration = *c,
+		.first_ns = first_ns,
 		.start_ns = now_ns,
 		.until_ns = now_ns + FIRST_NS,
 		.duty = duty,

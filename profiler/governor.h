@@ -2,14 +2,14 @@
 /*
  * Holds the budget: what wireprof costs, of the CPU time that the targets use.
  *
- * Hooks cost, samples hardly do. So when the receive hook costs more than the budget has room for, it is attached for a part of the time
+ * When the receive hook costs more than the budget has room for, it is attached for a part of the time
  * only, and samples are taken faster meanwhile, so that there are as many with a request as were asked for:
  *
  *	     attached, samples at F / duty      not attached, samples at F / 8
  *	|---------------------------------|~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~|----------...
  *
  * Both times are of random length (exponential, so that no age of a request is never seen), and so is the period of samples from one
- * second to the next (by 20 %): a target that does something once a second, or 100 times, is met in all its phases.
+ * second to the next (by 10 %): a target that does something once a second, or 100 times, is met in all its phases.
  *
  * Where samples and this process alone take most of the budget, a part of it is the hook's all the same: without, there would be no
  * requests. For that, where the machine makes samples dear, fewer are taken: down to half of what was asked for.
@@ -44,10 +44,12 @@ struct governor {
 	double usual;	     /* part of the samples that is paid for out of the budget */
 	uint64_t fastest_ns; /* period at least */
 	uint64_t used_ns;    /* period now */
+	double jitter;	     /* of it */
+	bool makes_up;	     /* for that of the one before */
 	struct calibration calibration;
 	bool attached;
 	uint64_t until_ns; /* it stays so at least */
-	uint64_t start_ns, jittered_ns, measured_ns;
+	uint64_t first_ns, start_ns, jittered_ns, measured_ns; /* first_ns: of the first start */
 	double duty; /* wanted */
 	double thinning; /* part of the samples asked for that there is room for */
 	double fixed_duty; /* whatever it costs, where it is not 0 */

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See kernel.h: loading, probing and attaching. The maps' contents are in kernel_maps.c. */
+/* See kernel.h: loading, probing and attaching. The maps' contents are in kernel_maps.c, the sampler's clocks in kernel_clocks.c. */
 #include <bpf/btf.h>
 #include <errno.h>
 #include <limits.h>
-#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "capability.h"
 #include "kernel_internal.h"
 #include "message.h"
-#include "sysctl.h"
 
 static int libbpf_message(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -80,6 +76,7 @@ static int load_with(struct kernel *k, enum receive_hook hook)
 	bpf_program__set_autoload(k->skel->progs.send_tracepoint, hook == HOOK_TRACEPOINT);
 	bpf_program__set_autoload(k->skel->progs.receive_sys_exit, hook == HOOK_SYS_EXIT);
 	bpf_map__set_max_entries(k->skel->maps.ring, ring_bytes);
+	bpf_map__set_max_entries(k->skel->maps.clocks, libbpf_num_possible_cpus());
 	k->skel->rodata->ring_wake_bytes = ring_bytes / 4;
 	err = wireprof_bpf__load(k->skel);
 	if (err) {
@@ -229,68 +226,6 @@ fail:
 	return err;
 }
 
-int kernel_open_clock(int cpu, uint64_t period_ns)
-{
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = period_ns,
-		.exclude_idle = 1,
-	};
-	int fd = syscall(SYS_perf_event_open, &attr, cpu < 0 ? 0 : -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* The kernel lowers it by itself, where sampling took too long. */
-unsigned int kernel_max_sample_rate(void)
-{
-	return sysctl_number("kernel/perf_event_max_sample_rate", UINT_MAX);
-}
-
-static int attach_sampler(struct kernel *k)
-{
-	int cpus = libbpf_num_possible_cpus();
-
-	if (cpus <= 0)
-		return cpus;
-	k->samplers = calloc(cpus, sizeof(*k->samplers));
-	if (!k->samplers)
-		return -ENOMEM;
-	for (int cpu = 0; cpu < cpus; cpu++) {
-		int fd = kernel_open_clock(cpu, k->period_ns);
-		struct bpf_link *link;
-
-		if (fd == -ENODEV)
-			continue; /* possible, but not online */
-		if (fd < 0)
-			return fd;
-		link = bpf_program__attach_perf_event(k->skel->progs.sample, fd);
-		if (!link) {
-			int err = -errno;
-
-			close(fd);
-			return err;
-		}
-		k->samplers[k->n_samplers++] = (struct sampler){fd, link};
-	}
-	return k->n_samplers ? 0 : -ENODEV;
-}
-
-/* The timers first: they start anew, so that none of them fires before the period that its sample is told is right. */
-void kernel_set_period(struct kernel *k, uint64_t period_ns)
-{
-	size_t refused = 0;
-
-	for (size_t i = 0; i < k->n_samplers; i++)
-		refused += !!ioctl(k->samplers[i].fd, PERF_EVENT_IOC_PERIOD, &period_ns);
-	if (refused && refused == k->n_samplers)
-		return;
-	k->period_ns = period_ns;
-	k->skel->bss->sample_period_ns = period_ns;
-}
-
 int kernel_attach(struct kernel *k)
 {
 	struct bpf_program *const follow[] = {k->skel->progs.process_fork,
@@ -318,7 +253,7 @@ int kernel_attach(struct kernel *k)
 		}
 	}
 	kernel_set_period(k, 1000000000u / k->frequency_hz);
-	err = attach_sampler(k);
+	err = attach_clocks(k);
 	if (err)
 		explain("attaching the sampler to the CPUs", err);
 	return err;
@@ -326,11 +261,7 @@ int kernel_attach(struct kernel *k)
 
 void kernel_detach(struct kernel *k)
 {
-	for (size_t i = 0; i < k->n_samplers; i++)
-		bpf_link__destroy(k->samplers[i].link);
-	free(k->samplers);
-	k->samplers = NULL;
-	k->n_samplers = 0;
+	detach_clocks(k);
 	kernel_detach_hook(k);
 	for (size_t i = 0; i < sizeof(k->follow) / sizeof(*k->follow); i++) {
 		bpf_link__destroy(k->follow[i]);
@@ -347,6 +278,7 @@ void kernel_free(struct kernel *k)
 	publisher_stop(k->publisher);
 	free(k->dropped);
 	free(k->go_live);
+	free_clocks(k);
 	wireprof_bpf__destroy(k->skel);
 	free(k);
 }

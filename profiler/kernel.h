@@ -47,6 +47,13 @@ int kernel_open_clock(int cpu, uint64_t period_ns);
 unsigned int kernel_max_sample_rate(void); /* per second that this kernel allows, on each CPU */
 /* How often samples are taken on each CPU, from now on. Each has the period it was taken with. */
 void kernel_set_period(struct kernel *k, uint64_t period_ns);
+/*
+ * Call it every DRAIN_MS or so. A CPU where no target was sampled for two seconds is at rest: it is interrupted an eighth as often, until one
+ * does, which is to say until a sample finds one there (kernel_poll_fd()).
+ */
+void kernel_watch_clocks(struct kernel *k);
+/* Targets have started, wherever they run: none is at rest for now. */
+void kernel_wake_clocks(struct kernel *k);
 
 /*
  * A target speaks a protocol whose replies have to be looked at (EVENT_REPLIES): from now on they are. Before or after

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by kernel.c (load, attach, drain) and kernel_maps.c (contents of the maps), and by tests/bench. */
+/* Shared by kernel.c (load, attach, drain), kernel_clocks.c and kernel_maps.c (contents of the maps), and by tests/bench. */
 #ifndef WIREPROF_KERNEL_INTERNAL_H
 #define WIREPROF_KERNEL_INTERNAL_H
 
@@ -20,11 +20,17 @@ struct kernel {
 	size_t n_go_live, go_live_capacity;
 	bool go_ended; /* a Go program has, since then */
 	struct bpf_link *follow[3];
-	struct sampler {
-		int fd; /* the link's */
-		struct bpf_link *link;
-	} *samplers; /* one an online CPU */
-	size_t n_samplers;
+	struct cpu_clock {
+		int cpu, fd; /* fd: the link's */
+		struct bpf_link *link; /* NULL: detached, or the CPU is not online */
+		bool rests;
+		uint64_t target_ns; /* CPU that targets had used there, when it was read last */
+		double without_ns, without_periods; /* how long none had */
+	} *clocks; /* one a possible CPU */
+	size_t n_clocks;
+	struct clock *shared_clocks; /* what the sampler is told of them */
+	uint64_t *target_ns;	     /* room to read counters into, a CPU each */
+	uint64_t watched_ns;
 	uint64_t period_ns;
 	enum receive_hook hook;
 	unsigned int frequency_hz;
@@ -40,5 +46,10 @@ struct kernel {
 
 /* The ring buffer's size on a machine of so many CPUs. */
 uint32_t kernel_ring_bytes(unsigned int frequency_hz, int cpus);
+
+/* Samples are taken from now on, every k->period_ns. Returns 0 or -errno. What it was told before of CPUs at rest holds. */
+int attach_clocks(struct kernel *k);
+void detach_clocks(struct kernel *k);
+void free_clocks(struct kernel *k);
 
 #endif

@@ -221,6 +221,7 @@ static void take_fork(struct recorder *r, const struct process_event *e)
 	struct process *parent = processes_find(&r->processes, e->parent);
 	struct process *child = is_known(r, &e->h) ? NULL : new_process(r, e->h.pid, 0);
 
+	kernel_wake_clocks(r->kernel);
 	/* It is unwound by its parent's mappings; most children exec() at once, so nothing is read yet. */
 	if (child && parent)
 		process_inherit(child, parent);
@@ -231,6 +232,7 @@ static void is_starting(struct recorder *r, struct process *process)
 {
 	process->started_ns = process->added_ns = monotonic_ns();
 	r->starting_until_ns = process->started_ns + STARTING_NS;
+	kernel_wake_clocks(r->kernel);
 }
 
 static void take_join(struct recorder *r, const struct event_header *h)
@@ -306,6 +308,12 @@ int recorder_timeout_ms(const struct recorder *r)
 	return left_ms < (uint64_t)timeout_ms ? (int)left_ms + 1 : timeout_ms;
 }
 
+/* Where the kernel side does not know it, /proc still does, until the process is reaped. */
+static uint64_t cpu_at_exit(const struct process_event *e)
+{
+	return e->cpu_ns == CPU_NOT_KNOWN ? process_cpu_ns(e->h.pid) : e->cpu_ns;
+}
+
 void recorder_take(void *recorder, const struct event_header *h, size_t size)
 {
 	struct recorder *r = recorder;
@@ -335,7 +343,7 @@ void recorder_take(void *recorder, const struct event_header *h, size_t size)
 	if (h->type == EVENT_EXEC)
 		process_started(r, process);
 	else if (h->type == EVENT_EXIT)
-		process_gone(r, process, ((const struct process_event *)h)->cpu_ns);
+		process_gone(r, process, cpu_at_exit((const struct process_event *)h));
 }
 
 /* A drain may come a little early. */
@@ -346,8 +354,10 @@ static bool is_due(const struct process *process)
 
 void recorder_drain(struct recorder *r)
 {
-	if (r->sampling)
+	if (r->sampling) {
+		kernel_watch_clocks(r->kernel);
 		r->governor_due_ns = monotonic_ns() + governor_run(&r->governor);
+	}
 	recorder_watch(r);
 	kernel_drain(r->kernel, recorder_take, r);
 	recorder_apply_late(r, UINT64_MAX);

@@ -41,7 +41,7 @@ class AtAQuarter(unittest.TestCase):
                 profile = recording.stop()
         scale = profile.duration_ns / 1e9 / spent  # what is recorded begins a moment earlier, and ends later
         stats = {op: (c * scale, us * scale) for op, (c, us) in stats.items() if op != "INFO"}
-        self.assertRegex(recording.text, r"attached 2\d(\.\d)? % of the time")
+        self.assertRegex(recording.text, r"attached (1[4-9]|2\d|3[0-6])(\.\d)? % of the time")
         self.assertAlmostEqual(cpu_seconds(profile), ran * scale / 1e9, delta=0.02 * ran * scale / 1e9)
         return profile, stats
 
@@ -96,7 +96,7 @@ class BesideAllOfTheTime(unittest.TestCase):
                     Recording(pid, hz=499, env=QUARTER, **how) as quarter:
                 time.sleep(seconds)
                 profiles = [recording.stop() for recording in (quarter, all_of_it)]
-        self.assertRegex(quarter.text, r"attached 2\d(\.\d)? % of the time")
+        self.assertRegex(quarter.text, r"attached (1[4-9]|2\d|3[0-6])(\.\d)? % of the time")
         self.assertIn("attached 100 % of the time", all_of_it.text)
         return profiles
 

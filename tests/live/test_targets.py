@@ -159,6 +159,17 @@ class Cgroups(TargetTest):
         self.assertLess(sampled, before / os.sysconf("SC_CLK_TCK"))
         self.assertGreater(cpu_seconds(r.profile, "stays"), 0.1)
 
+    def test_who_comes_back_is_sampled_again(self):
+        cgroup = self.cgroup("/sys/fs/cgroup/unified" if os.path.exists("/sys/fs/cgroup/unified") else "/sys/fs/cgroup")
+        process = self.busy("comes_and_goes", cgroup=cgroup)
+        with Recorder(self, "--cgroup", cgroup) as r:
+            for where in (cgroup, os.path.dirname(cgroup), cgroup):
+                with open(os.path.join(where, "cgroup.procs"), "w", encoding="ascii") as f:
+                    f.write(str(process.pid))
+                self.burn(process, 50)
+        self.assertGreater(cpu_seconds(r.profile, "comes_and_goes"), 0.85)
+        self.assertLess(cpu_seconds(r.profile, "comes_and_goes"), 1.3)
+
     def test_made_again(self):
         """As a container that is started again: the same path, another cgroup."""
         tree = "/sys/fs/cgroup/unified" if os.path.exists("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"
