@@ -13,6 +13,7 @@
 
 #define MAX_ROUND 32
 #define MAX_PEERS 4
+#define MAX_LINKS 64
 #define TARGET	  1.0 /* % */
 
 #define ARMS(X)                                                                                    \
@@ -20,6 +21,7 @@
 	X(NULL, "null", "nothing, as a check")                                                     \
 	X(EMPTY, "empty", "an empty receive hook")                                                 \
 	X(SYSCALLS, "syscalls", "empty sys_enter and sys_exit")                                    \
+	X(CLOCK, "clock", "an empty sampler")                                                       \
 	X(HOOK, "hook", "wireprof's receive hook alone")                                           \
 	X(SAMPLER, "no-requests", "wireprof --no-requests")                                        \
 	X(COMPLETE, "complete", "wireprof --max-overhead 100")                                     \
@@ -66,7 +68,7 @@ struct meter {
 	struct recorder *complete, *no_requests, *governed;
 	struct load load;
 	struct empty_bpf *empty;
-	struct bpf_link *links[2]; /* of empty programs */
+	struct bpf_link *links[MAX_LINKS]; /* of empty programs */
 	struct window *windows;
 	size_t n_windows;
 	double quiet_share;

@@ -21,6 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "live"))
 
+from clients import use_python_packages
 from harness import CPUS, pin, prefer
 from redis_server import RedisServer, encode
 
@@ -30,8 +31,9 @@ BUILD = os.environ.get("B", os.path.join(ROOT, "build"))
 METER = os.path.join(BUILD, "bench", "overhead")
 MANY = 10000
 
-# Windows of these arms, by how often each is named; what costs about one percent gets the most.
-ARMS = "null,empty,syscalls,hook,no-requests,no-requests,complete,complete,governed,governed"
+# A round of windows: the short ones several times, as wireprof (whose hook comes and goes) and profilers that have to be started take longer.
+ARMS = ",".join(["null", "empty", "syscalls"] * 2 + ["hook", "no-requests", "complete"] * 4 + ["governed"] * 2)
+PERF = "perf record -F 99 -g"
 
 
 class Peers:
@@ -41,7 +43,7 @@ class Peers:
         self.options, self.names = [], []
         data = os.path.join(directory, "perf.data")
         if shutil.which("perf"):
-            self.add("-c", "perf record -F 99 -g", "exec perf record -q -F 99 -g -p %d -D -1 --control fd:3,4 -o %s" % (pid, data))
+            self.add("-c", PERF, "exec perf record -q -F 99 -g -p %d -D -1 --control fd:3,4 -o %s" % (pid, data))
         if not shutil.which("bpftrace"):
             return  # (its stderr: that RLIMIT_MEMLOCK cannot be raised, which it need not be)
         ready = 'BEGIN { printf("ready\\n"); } '
@@ -54,7 +56,7 @@ class Peers:
 
     def add(self, option, name, command):
         self.options += [option, name + "=" + command]
-        self.names.append(name)
+        self.names += [name] * (4 if name == PERF else 1)
 
 
 def op_msg(document):
@@ -91,6 +93,7 @@ def mariadb(_, kind="text"):
 
 @contextlib.contextmanager
 def mongo(directory):
+    use_python_packages()
     import pymongo
     from mongo_server import MongoServer
     with MongoServer(env={"GOMAXPROCS": "1"}) as server:
@@ -159,7 +162,7 @@ def print_table(results):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--load", action="append", choices=LOADS, help="only this one; may be repeated")
-    parser.add_argument("--seconds", type=float, default=150, help="of windows, for each load")
+    parser.add_argument("--seconds", type=float, default=300, help="of windows, for each load")
     parser.add_argument("--stats", type=float, default=9, help="seconds of the cross-check by bpf_stats")
     parser.add_argument("--window", type=int, default=200, help="milliseconds, and up to half of it more")
     parser.add_argument("--arms", help="null,empty,syscalls,hook,no-requests,complete,governed; one named twice gets twice the windows")

@@ -154,9 +154,26 @@ static int attach_syscalls(struct meter *m)
 	return err ? err : attach_link(m, 1, m->empty->progs.empty_exit);
 }
 
+/* One a CPU, of the first MAX_LINKS. */
+static int attach_empty_clocks(struct meter *m)
+{
+	for (int cpu = 0; cpu < MAX_LINKS && cpu < libbpf_num_possible_cpus(); cpu++) {
+		int fd = kernel_open_clock(cpu, 1000000000u / m->frequency_hz);
+
+		if (fd == -ENODEV)
+			continue;
+		if (fd < 0)
+			return fd;
+		m->links[cpu] = bpf_program__attach_perf_event(m->empty->progs.empty_sample, fd);
+		if (!m->links[cpu])
+			return -errno;
+	}
+	return 0;
+}
+
 void detach_empty(struct meter *m)
 {
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < MAX_LINKS; i++) {
 		bpf_link__destroy(m->links[i]);
 		m->links[i] = NULL;
 	}
@@ -177,6 +194,8 @@ int arm_attach(struct meter *m, enum arm arm)
 		return attach_empty(m);
 	case ARM_SYSCALLS:
 		return attach_syscalls(m);
+	case ARM_CLOCK:
+		return attach_empty_clocks(m);
 	case ARM_HOOK:
 		return attach_hook(m->complete->kernel);
 	default:
