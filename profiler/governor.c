@@ -107,7 +107,7 @@ static void measure(struct governor *g, uint64_t now_ns)
 	g->seen = now;
 	g->measured_ns = now_ns;
 	add(&g->total, &delta);
-	if (now_ns - g->first_ns < STARTING_NS)
+	if (now_ns - g->start_ns < STARTING_NS)
 		delta.own_ns = 0;
 	fade(&g->smooth, exp(-delta.elapsed_ns / SMOOTH_NS));
 	add(&g->smooth, &delta);
@@ -263,7 +263,7 @@ void governor_start(struct governor *g, struct kernel *k, double budget, unsigne
 	bool again = g->kernel == k;
 	struct costs smooth = g->smooth, total = g->total;
 	double duty = again ? g->duty : 1;
-	uint64_t first_ns = again ? g->first_ns : now_ns;
+	uint64_t start_ns = again ? g->start_ns : now_ns;
 	const char *fixed = getenv("WIREPROF_DUTY");
 
 	if (fastest > FASTEST_HZ)
@@ -276,8 +276,7 @@ void governor_start(struct governor *g, struct kernel *k, double budget, unsigne
 		.period_ns = SECOND_NS / frequency_hz,
 		.usual = fmin(USUAL_HZ / frequency_hz, 1),
 		.calibration = *c,
-		.first_ns = first_ns,
-		.start_ns = now_ns,
+		.start_ns = start_ns,
 		.until_ns = now_ns + FIRST_NS,
 		.duty = duty,
 		.thinning = again ? g->thinning : 1,

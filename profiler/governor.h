@@ -49,7 +49,7 @@ struct governor {
 	struct calibration calibration;
 	bool attached;
 	uint64_t until_ns; /* it stays so at least */
-	uint64_t first_ns, start_ns, jittered_ns, measured_ns; /* first_ns: of the first start */
+	uint64_t start_ns, jittered_ns, measured_ns; /* start_ns: of the first start */
 	double duty; /* wanted */
 	double thinning; /* part of the samples asked for that there is room for */
 	double fixed_duty; /* whatever it costs, where it is not 0 */

@@ -44,7 +44,7 @@ static uint64_t period_of(const struct kernel *k, const struct cpu_clock *c)
 
 static void tell_sampler(const struct kernel *k, const struct cpu_clock *c)
 {
-	k->shared_clocks[c->cpu] = (struct clock){.period_ns = period_of(k, c), .rests = c->rests};
+	k->shared_clocks[c - k->clocks] = (struct clock){.period_ns = period_of(k, c), .rests = c->rests};
 }
 
 /* The timer first: it starts anew, so that it does not fire before the period that its sample is told is right. */
@@ -81,9 +81,9 @@ void kernel_watch_clocks(struct kernel *k)
 		return;
 	for (size_t i = 0; i < k->n_clocks; i++) {
 		struct cpu_clock *c = &k->clocks[i];
-		bool used = k->target_ns[c->cpu] != c->target_ns;
+		bool used = k->target_ns[i] != c->target_ns;
 
-		c->target_ns = k->target_ns[c->cpu];
+		c->target_ns = k->target_ns[i];
 		c->without_ns = used ? 0 : c->without_ns + since_ns;
 		c->without_periods = used ? 0 : c->without_periods + (double)since_ns / k->period_ns;
 		set_rest(k, c, c->without_ns >= REST_AFTER_NS && c->without_periods >= REST_AFTER_PERIODS);
@@ -109,8 +109,6 @@ static bool open_shared(struct kernel *k, int cpus)
 		return false;
 	k->shared_clocks = shared;
 	k->n_clocks = cpus;
-	for (int cpu = 0; cpu < cpus; cpu++)
-		k->clocks[cpu].cpu = cpu;
 	return true;
 }
 
@@ -118,7 +116,7 @@ static int attach_clock(struct kernel *k, struct cpu_clock *c)
 {
 	int err;
 
-	c->fd = kernel_open_clock(c->cpu, period_of(k, c));
+	c->fd = kernel_open_clock((int)(c - k->clocks), period_of(k, c));
 	if (c->fd == -ENODEV)
 		return 0; /* possible, but not online */
 	if (c->fd < 0)

@@ -21,7 +21,7 @@ struct kernel {
 	bool go_ended; /* a Go program has, since then */
 	struct bpf_link *follow[3];
 	struct cpu_clock {
-		int cpu, fd; /* fd: the link's */
+		int fd; /* the link's */
 		struct bpf_link *link; /* NULL: detached, or the CPU is not online */
 		bool rests;
 		uint64_t target_ns; /* CPU that targets had used there, when it was read last */

@@ -32,7 +32,7 @@ METER = os.path.join(BUILD, "bench", "overhead")
 MANY = 10000
 
 # A round of windows: the short ones several times, as wireprof (whose hook comes and goes) and profilers that have to be started take longer.
-ARMS = ",".join(["null", "empty", "syscalls"] * 2 + ["hook", "no-requests", "complete"] * 4 + ["governed"] * 2)
+ARMS = ",".join(["null", "empty", "clock", "syscalls"] * 2 + ["hook", "no-requests", "complete"] * 4 + ["governed"] * 2)
 PERF = "perf record -F 99 -g"
 
 
@@ -165,7 +165,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=300, help="of windows, for each load")
     parser.add_argument("--stats", type=float, default=9, help="seconds of the cross-check by bpf_stats")
     parser.add_argument("--window", type=int, default=200, help="milliseconds, and up to half of it more")
-    parser.add_argument("--arms", help="null,empty,syscalls,hook,no-requests,complete,governed; one named twice gets twice the windows")
+    parser.add_argument("--arms", help="null,empty,clock,syscalls,hook,no-requests,complete,governed; one named twice gets twice the windows")
     parser.add_argument("--json", default=os.path.join(BUILD, "bench.json"), help="where the figures go")
     options = parser.parse_args()
     results = []

@@ -64,11 +64,11 @@ class Rest(CompiledTest):
     def test_follows_the_target(self):
         busy = self.compile("busy.c")
         target, other = self.start(busy), self.start(busy)
-        pin(target.pid, 0), pin(other.pid, 1)
         start = time.monotonic()
         with Recording(target.pid, hz=99) as recording:
             for cpu in (0, 1):
-                pin(target.pid, cpu), pin(other.pid, 1 - cpu)
+                pin(target.pid, cpu)
+                pin(other.pid, 1 - cpu)
                 time.sleep(3)  # not waited for: how soon a CPU rests
                 self.assertLess(self.fired_each_second(recording.process.pid), 1.5 * 99)
             recording.stop()

@@ -13,6 +13,7 @@ from test_processes import cpu_ticks
 
 HZ = 997
 
+UNIFIED = "/sys/fs/cgroup/unified" if os.path.exists("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"
 
 class Recorder:
     """with Recorder(test, "--comm", "x") as r: ... then r.profile and r.text. In the background, attached when entered."""
@@ -145,7 +146,7 @@ class Cgroups(TargetTest):
                     self.end(process)
 
     def test_who_leaves_is_not_sampled_any_more(self):
-        cgroup = self.cgroup("/sys/fs/cgroup/unified" if os.path.exists("/sys/fs/cgroup/unified") else "/sys/fs/cgroup")
+        cgroup = self.cgroup(UNIFIED)
         stays, leaves = self.busy("stays", cgroup=cgroup), self.busy("leaves", cgroup=cgroup)
         with Recorder(self, "--cgroup", cgroup) as r:
             self.burn(leaves, 10)
@@ -160,7 +161,7 @@ class Cgroups(TargetTest):
         self.assertGreater(cpu_seconds(r.profile, "stays"), 0.1)
 
     def test_who_comes_back_is_sampled_again(self):
-        cgroup = self.cgroup("/sys/fs/cgroup/unified" if os.path.exists("/sys/fs/cgroup/unified") else "/sys/fs/cgroup")
+        cgroup = self.cgroup(UNIFIED)
         process = self.busy("comes_and_goes", cgroup=cgroup)
         with Recorder(self, "--cgroup", cgroup) as r:
             for where in (cgroup, os.path.dirname(cgroup), cgroup):
@@ -172,8 +173,7 @@ class Cgroups(TargetTest):
 
     def test_made_again(self):
         """As a container that is started again: the same path, another cgroup."""
-        tree = "/sys/fs/cgroup/unified" if os.path.exists("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"
-        cgroup = self.cgroup(tree)
+        cgroup = self.cgroup(UNIFIED)
         with Recorder(self, "--cgroup", cgroup) as r:
             first = self.busy("first_life", cgroup=cgroup)
             self.burn(first)
@@ -188,7 +188,7 @@ class Cgroups(TargetTest):
 
     def test_a_process_id_used_again(self):
         """One of two processes that had the same id was outside: nothing of it shows."""
-        cgroup = self.cgroup("/sys/fs/cgroup/unified" if os.path.exists("/sys/fs/cgroup/unified") else "/sys/fs/cgroup")
+        cgroup = self.cgroup(UNIFIED)
         inside = self.compile("busy.c", "-DNAME=had_it_first", "-Wl,--build-id=none")
         outside = self.compile("busy.c", "-DNAME=had_it_then", "-Wl,--build-id=none", name="then")
         with Recorder(self, "--cgroup", cgroup) as r:
